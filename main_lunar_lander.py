@@ -1,0 +1,51 @@
+"""Train a deep Q-learning agent on LunarLander; plot, record and save what it learned."""
+import gymnasium as gym
+import numpy as np
+import torch as T
+
+from simple_dqn_torch import Agent
+from utils import games_until_ctrl_c, plot_learning_curve, record_game
+
+if __name__ == '__main__':
+    # More threads only slow down a network this small, and one repeats exactly.
+    T.set_num_threads(1)
+    seed = 0
+    env = gym.make('LunarLander-v3')
+    agent = Agent(gamma=0.99, epsilon=1.0, batch_size=64,
+                  n_actions=env.action_space.n, eps_end=0.01,
+                  input_dims=env.observation_space.shape, lr=0.0005, seed=seed)
+    scores, eps_history = [], []
+    n_games = 500
+    env.reset(seed=seed)  # once: every later reset draws on from there
+
+    for i in games_until_ctrl_c(n_games):
+        score = 0
+        done = False
+        observation, info = env.reset()
+        while not done:
+            action = agent.choose_action(observation)
+            observation_, reward, terminated, truncated, info = env.step(action)
+            done = terminated or truncated
+            score += reward
+            # A game cut off by its time limit still had a future: not terminal.
+            agent.store_transition(observation, action, reward,
+                                   observation_, terminated)
+            agent.learn()
+            observation = observation_
+        scores.append(score)
+        eps_history.append(agent.epsilon)
+
+        avg_score = np.mean(scores[-100:])
+
+        print(f'episode {i} score {score:.2f} average score {avg_score:.2f} '
+              f'epsilon {agent.epsilon:.2f}', flush=True)
+
+    name = env.spec.name
+    T.save(agent.Q_eval.state_dict(), f'{name}.pt')
+    print(f'saved the network as {name}.pt')
+    x = [i + 1 for i in range(len(scores))]
+    plot_learning_curve(x, scores, eps_history, f'{name}.png',
+                        env.spec.reward_threshold)
+    print(f'saved the learning curve as {name}.png')
+    record_game(agent, env, f'{name}.gif')
+    env.close()

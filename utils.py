@@ -1,0 +1,99 @@
+"""What the main script needs beside the agent: stopping early, the plot, the GIF."""
+import signal
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import torch as T
+from matplotlib.figure import Figure
+from PIL import Image
+
+
+def games_until_ctrl_c(n_games):
+    """Yield the games' numbers, 1 to n_games; after Ctrl-C, no further one.
+
+    So the game in play is finished and the script goes on behind its loop. A second
+    Ctrl-C ends the program at once. Only for the main thread, as signals are.
+    """
+    interrupted = False
+
+    def handle(signum, frame):
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, handle)
+    for i in range(1, n_games + 1):
+        yield i
+        if interrupted:
+            print(f'stopped by Ctrl-C after {i} of {n_games} games', flush=True)
+            return
+
+
+def plot_learning_curve(x, scores, epsilons, filename, reward_threshold=None):
+    """Plot epsilon (left axis) and scores (right axis) over games to an image file.
+
+    x, scores, epsilons: one entry a game. filename: its stem becomes the title.
+    reward_threshold: score that counts as solved, drawn as a line; None draws none.
+    """
+    averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
+
+    # A Figure of its own, unknown to pyplot: no display, nothing global, nothing open.
+    fig = Figure(figsize=(7, 4.4), layout='tight')
+    ax = fig.subplots()
+    ax2 = ax.twinx()
+    ax.set_title(f'Deep Q-learning: {Path(filename).stem}')
+    ax.set_xlabel('Game')
+    ax.set_ylabel('Epsilon', color='C0')
+    ax.tick_params(axis='y', colors='C0')
+    ax.set_ylim(-0.02, 1.02)
+    ax2.set_ylabel('Score')
+
+    lines = ax.plot(x, epsilons, color='C0', label='epsilon')
+    lines += ax2.plot(x, scores, '.', color='C1', alpha=0.35, label='score')
+    lines += ax2.plot(x, averages, color='C3', linewidth=2.5,
+                      label='average of the last 100 games')
+    if reward_threshold is not None:
+        lines.append(ax2.axhline(reward_threshold, color='gray', linewidth=1,
+                                 label=f'solved: {reward_threshold:g}'))
+    ax2.legend(handles=lines, loc='lower right')
+    fig.savefig(filename, dpi=200)
+
+
+def record_game(agent, env, filename):
+    """Play one greedy game of env, made anew, and write it as a GIF at natural speed.
+
+    The network alone decides: agent.epsilon, memory and random generator stay as they
+    are. Always the same start (seed 0); at most 400 pictures, about 1 MB.
+    """
+    if 'rgb_array' not in env.metadata.get('render_modes', ()):
+        print(f'no {filename}: {env.spec.id} offers no picture')
+        return
+
+    game = gym.make(env.spec, render_mode='rgb_array')
+    fps = game.metadata.get('render_fps', 30)
+    skip = max(1, round(fps / 16))  # about 16 pictures a second: a small file
+    frames = []
+    score, step, done = 0, 0, False
+    observation, _ = game.reset(seed=0)
+    while not done and len(frames) < 400:
+        state = T.as_tensor(observation, dtype=T.float32).to(agent.Q_eval.device)
+        with T.no_grad():
+            action = T.argmax(agent.Q_eval.forward(state)).item()
+        observation, reward, terminated, truncated, _ = game.step(action)
+        done = terminated or truncated
+        score += reward
+        picture = game.render()
+        if step % skip == 0 or done:
+            frame = Image.fromarray(picture)
+            frame.thumbnail((400, 400))
+            frames.append(frame.quantize(64, dither=Image.Dither.NONE))
+        step += 1
+    game.close()
+
+    # GIF counts in 10 ms: rounding the times, not their gaps, keeps the speed.
+    times = np.arange(len(frames)) * 100 * skip / fps
+    durations = [*(np.diff(times.round()) * 10), 2000]
+    frames[0].save(filename, save_all=True, append_images=frames[1:],
+                   duration=durations, loop=0)
+    print(f'saved one greedy game, score {score:.2f}, as {filename}')
