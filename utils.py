@@ -39,24 +39,25 @@ def plot_learning_curve(x, scores, epsilons, filename, reward_threshold=None):
     averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
 
     # A Figure of its own, unknown to pyplot: no display, nothing global, nothing open.
-    fig = Figure(figsize=(7, 4.4), layout='tight')
+    fig = Figure(figsize=(7, 4.4), layout='constrained')
     ax = fig.subplots()
     ax2 = ax.twinx()
     ax.set_title(f'Deep Q-learning: {Path(filename).stem}')
     ax.set_xlabel('Game')
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_ylabel('Epsilon', color='C0')
     ax.tick_params(axis='y', colors='C0')
     ax.set_ylim(-0.02, 1.02)
     ax2.set_ylabel('Score')
 
     lines = ax.plot(x, epsilons, color='C0', label='epsilon')
-    lines += ax2.plot(x, scores, '.', color='C1', alpha=0.35, label='score')
+    lines += ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
     lines += ax2.plot(x, averages, color='C3', linewidth=2.5,
                       label='average of the last 100 games')
     if reward_threshold is not None:
         lines.append(ax2.axhline(reward_threshold, color='gray', linewidth=1,
                                  label=f'solved: {reward_threshold:g}'))
-    ax2.legend(handles=lines, loc='lower right')
+    fig.legend(handles=lines, loc='outside lower center', ncols=4)
     fig.savefig(filename, dpi=200)
 
 

@@ -1,0 +1,197 @@
+"""The plot by its artists, the recording by its pictures, Ctrl-C by its signal."""
+import signal
+
+import gymnasium as gym
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from simple_dqn_torch import Agent
+from utils import games_until_ctrl_c, plot_learning_curve, record_game
+
+
+@pytest.fixture
+def saved_figures(monkeypatch):
+    """The figures saved during a test."""
+    figures, savefig = [], Figure.savefig
+
+    def watched(figure, *args, **kwargs):
+        figures.append(figure)
+        return savefig(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, 'savefig', watched)
+    return figures
+
+
+def plot(path, n=250, **options):
+    """Plot n made-up games; the numbers that went in."""
+    rng = np.random.default_rng(0)
+    x, scores = list(range(1, n + 1)), list(rng.normal(size=n) * 100)
+    epsilons = list(np.linspace(1, 0.01, n))
+    plot_learning_curve(x, scores, epsilons, str(path), **options)
+    return x, scores, epsilons
+
+
+def test_plot_shows_both_series_over_the_games(saved_figures, tmp_path):
+    x, scores, epsilons = plot(tmp_path / 'Lander.png', reward_threshold=200)
+    figure, = saved_figures
+    left, right = figure.axes
+    assert 'Lander' in left.get_title()
+    assert (left.get_xlabel(), left.get_ylabel(), right.get_ylabel()) == (
+        'Game', 'Epsilon', 'Score')
+    assert right.yaxis.get_label_position() == 'right'
+
+    lines = {line.get_label(): line for ax in (left, right) for line in ax.lines}
+    np.testing.assert_array_equal(lines['epsilon'].get_xydata(),
+                                  np.column_stack([x, epsilons]))
+    assert lines['epsilon'].axes is left
+    np.testing.assert_array_equal(lines['score'].get_xydata(),
+                                  np.column_stack([x, scores]))
+    assert lines['score'].get_linestyle() == 'None' and lines['score'].get_alpha() < 1
+    average = lines['average of the last 100 games']
+    assert average.axes is lines['score'].axes is right
+    sums = np.cumsum(scores)
+    expected = sums / np.arange(1, 251)
+    expected[100:] = (sums[100:] - sums[:-100]) / 100
+    np.testing.assert_allclose(average.get_ydata(), expected)
+    np.testing.assert_array_equal(average.get_xdata(), x)
+    assert set(lines['solved: 200'].get_ydata()) == {200}
+    shown = {text.get_text() for legend in figure.legends + [right.get_legend()]
+             if legend for text in legend.get_texts()}
+    assert shown == set(lines)
+
+
+def test_plot_without_a_threshold_has_no_line_for_it(saved_figures, tmp_path):
+    plot(tmp_path / 'Game.png', n=3)
+    assert len(saved_figures[0].axes[1].lines) == 2
+
+
+def test_plot_is_a_sharp_png_and_touches_nothing_global(tmp_path):
+    before = dict(matplotlib.rcParams)
+    plot(tmp_path / 'Lander.png')
+    assert dict(matplotlib.rcParams) == before
+    assert plt.get_fignums() == []
+    with Image.open(tmp_path / 'Lander.png') as picture:
+        picture.load()
+        assert picture.format == 'PNG' and picture.width >= 1200
+
+
+@pytest.fixture
+def env():
+    """A CartPole."""
+    env = gym.make('CartPole-v1')
+    yield env
+    env.close()
+
+
+def make_agent(env):
+    """A fresh agent for env that would act at random if it were asked."""
+    return Agent(gamma=0.99, epsilon=1.0, lr=1e-3, batch_size=64, seed=3,
+                 input_dims=env.observation_space.shape, n_actions=env.action_space.n)
+
+
+def test_recording_is_one_greedy_game_at_natural_speed(env, tmp_path, capsys):
+    agent = make_agent(env)
+    record_game(agent, env, str(tmp_path / 'CartPole.gif'))
+
+    greedy = make_agent(env)
+    greedy.epsilon = 0.0
+    observation, _ = env.reset(seed=0)
+    n_steps, over = 0, False
+    while not over:
+        observation, _, terminated, truncated, _ = env.step(
+            greedy.choose_action(observation))
+        n_steps, over = n_steps + 1, terminated or truncated
+    assert f'score {n_steps}.00' in capsys.readouterr().out  # a point for each step
+
+    with Image.open(tmp_path / 'CartPole.gif') as picture:
+        assert picture.format == 'GIF' and picture.n_frames > 1
+        seconds = 0
+        for i in range(picture.n_frames):
+            picture.seek(i)
+            picture.load()
+            seconds += picture.info['duration'] / 1000
+    assert seconds - 2 == pytest.approx(n_steps / 50, abs=0.1)  # the last is held 2 s
+    assert (tmp_path / 'CartPole.gif').stat().st_size < 1_000_000
+
+
+def test_recording_leaves_the_agent_alone(env, tmp_path):
+    agent = make_agent(env)
+    agent.store_transition(np.ones(4), 1, 1.0, np.ones(4), False)
+    state = agent.rng.bit_generator.state
+    memories = {name: value.copy() for name, value in vars(agent).items()
+                if name.endswith('memory')}
+    record_game(agent, env, str(tmp_path / 'CartPole.gif'))
+    assert (agent.epsilon, agent.mem_cntr) == (1.0, 1)
+    assert agent.rng.bit_generator.state == state
+    assert len(memories) == 5
+    for name, value in memories.items():
+        np.testing.assert_array_equal(getattr(agent, name), value)
+
+
+class Endless(gym.Env):
+    """A game without an end; whether it has a picture is up to render_modes."""
+
+    metadata = {'render_modes': ['rgb_array'], 'render_fps': 15}
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, render_mode=None):
+        self.render_mode, self.n_pictures = render_mode, 0
+
+    def reset(self, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 0.0, False, False, {}
+
+    def render(self):
+        self.n_pictures += 1
+        picture = np.zeros((300, 900, 3), dtype=np.uint8)
+        picture[:, :2 * self.n_pictures] = 255  # a bar that grows
+        return picture
+
+
+class Blind(Endless):
+    """A game without a picture."""
+
+    metadata = {'render_modes': []}
+
+
+def test_endless_game_is_cut(tmp_path):
+    gym.register('Endless-v0', Endless)
+    env = gym.make('Endless-v0')
+    record_game(make_agent(env), env, str(tmp_path / 'Endless.gif'))
+    with Image.open(tmp_path / 'Endless.gif') as picture:
+        assert picture.n_frames == 400 and max(picture.size) <= 400
+
+
+def test_game_without_a_picture_is_said_and_skipped(tmp_path, capsys):
+    gym.register('Blind-v0', Blind)
+    env = gym.make('Blind-v0')
+    record_game(make_agent(env), env, str(tmp_path / 'Blind.gif'))
+    assert 'no picture' in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_games_are_counted_from_one():
+    assert list(games_until_ctrl_c(3)) == [1, 2, 3]
+
+
+@pytest.fixture(autouse=True)
+def sigint(keep_sigint):
+    """Every test here leaves Ctrl-C as it was."""
+
+
+def test_ctrl_c_ends_after_the_game_in_play(capsys):
+    played = []
+    for i in games_until_ctrl_c(10):
+        if i == 4:
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        played.append(i)
+    assert played == [1, 2, 3, 4]
+    assert '4 of 10 games' in capsys.readouterr().out
