@@ -1,4 +1,4 @@
-"""Train a deep Q-learning agent on LunarLander; plot, record and save what it learned."""
+"""Train a lander by deep Q-learning; plot, record and save what it learned."""
 import gymnasium as gym
 import numpy as np
 import torch as T

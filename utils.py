@@ -73,7 +73,7 @@ def record_game(agent, env, filename):
 
     game = gym.make(env.spec, render_mode='rgb_array')
     fps = game.metadata.get('render_fps', 30)
-    skip = max(1, round(fps / 16))  # about 16 pictures a second: a small file
+    skip = max(1, round(fps / 16))  # 16 pictures a second are smooth, and a small file
     frames = []
     score, step, done = 0, 0, False
     observation, _ = game.reset(seed=0)
@@ -84,17 +84,14 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, _ = game.step(action)
         done = terminated or truncated
         score += reward
-        picture = game.render()
+        picture = Image.fromarray(game.render())
         if step % skip == 0 or done:
-            frame = Image.fromarray(picture)
-            frame.thumbnail((400, 400))
-            frames.append(frame.quantize(64, dither=Image.Dither.NONE))
+            picture.thumbnail((400, 400))
+            frames.append(picture.quantize(64, dither=Image.Dither.NONE))
         step += 1
     game.close()
 
-    # GIF counts in 10 ms: rounding the times, not their gaps, keeps the speed.
-    times = np.arange(len(frames)) * 100 * skip / fps
-    durations = [*(np.diff(times.round()) * 10), 2000]
-    frames[0].save(filename, save_all=True, append_images=frames[1:],
-                   duration=durations, loop=0)
+    delay = round(1000 * skip / fps, -1)  # ms; GIF counts in tens
+    frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
+                   duration=[delay] * (len(frames) - 1) + [2000])
     print(f'saved one greedy game, score {score:.2f}, as {filename}')
