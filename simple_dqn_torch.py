@@ -9,7 +9,11 @@ import torch.optim as optim
 
 
 class DeepQNetwork(nn.Module):
-    """The action-value function Q(s, a): a state in, one value for each action out."""
+    """The action-value function Q(s, a): a state in, one value for each action out.
+
+    lr: learning rate of Adam. input_dims: shape of a state, one size, such as (8,).
+    fc1_dims, fc2_dims: units in the two hidden layers. n_actions: values that come out.
+    """
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
         super().__init__()
@@ -21,7 +25,8 @@ class DeepQNetwork(nn.Module):
         # Fused: all parameters in one call, in less than half the time.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
-        # Adam's averages of idle weights fade into denormal numbers, slow on a CPU.
+        # Adam's averages of idle weights fade into denormal numbers, slow on a CPU:
+        # from here on the whole program takes those for zero.
         T.set_flush_denormal(True)
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
         self.to(self.device)
@@ -137,8 +142,8 @@ class Agent:
 
         Moves Q(s, a) towards r + gamma max_a' Q(s', a'), or r alone where s' is
         terminal: Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning",
-        eq. 2 and algorithm 1, without its target network's later addition; the rule
-        itself: Sutton and Barto 2018, "Reinforcement Learning", eq. 6.8.
+        eq. 2 and algorithm 1; the rule without a network: Sutton and Barto 2018,
+        "Reinforcement Learning", eq. 6.8.
         """
         if self.mem_cntr < self.batch_size:
             return
@@ -149,16 +154,15 @@ class Agent:
         # A Generator draws without replacement at the cost of the batch alone;
         # np.random.choice would permute the whole memory at every step.
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
-        # Pairs row i with action i: [:, action_batch] would take a whole square.
-        batch_index = T.arange(self.batch_size, device=self.Q_eval.device)
+        device = self.Q_eval.device
+        # Pairs row i with its action: [:, action_batch] would pair it with all.
+        batch_index = T.arange(self.batch_size, device=device)
 
-        state_batch = T.from_numpy(self.state_memory[batch]).to(self.Q_eval.device)
-        new_state_batch = T.from_numpy(
-            self.new_state_memory[batch]).to(self.Q_eval.device)
-        reward_batch = T.from_numpy(self.reward_memory[batch]).to(self.Q_eval.device)
-        terminal_batch = T.from_numpy(
-            self.terminal_memory[batch]).to(self.Q_eval.device)
-        action_batch = T.from_numpy(self.action_memory[batch]).to(self.Q_eval.device)
+        state_batch = T.from_numpy(self.state_memory[batch]).to(device)
+        new_state_batch = T.from_numpy(self.new_state_memory[batch]).to(device)
+        reward_batch = T.from_numpy(self.reward_memory[batch]).to(device)
+        terminal_batch = T.from_numpy(self.terminal_memory[batch]).to(device)
+        action_batch = T.from_numpy(self.action_memory[batch]).to(device)
 
         q_eval = self.Q_eval.forward(state_batch)[batch_index, action_batch]
         # The target is a constant: only the estimate is moved towards it.

@@ -15,14 +15,14 @@ from PIL import Image
 from simple_dqn_torch import DeepQNetwork
 
 THREE_GAMES = ('n_games = 500', 'n_games = 3')
-WITHOUT_DISPLAY = {name: value for name, value in os.environ.items()
-                   if name not in ('DISPLAY', 'WAYLAND_DISPLAY', 'MPLBACKEND')}
+PLAIN = {name: value for name, value in os.environ.items() if name not in (
+    'DISPLAY', 'WAYLAND_DISPLAY', 'MPLBACKEND', 'PYTHONUNBUFFERED')}
 
 
 def start(script):
     """Start a script in its own folder, with no display and its output piped."""
     return subprocess.Popen([sys.executable, script.name], cwd=script.parent,
-                            env=WITHOUT_DISPLAY, stdout=subprocess.PIPE,
+                            env=PLAIN, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
 
 
