@@ -1,0 +1,158 @@
+"""What the lesson reaches over many seeds, and which of its lines buys what.
+
+    python tests/study.py            # every run that is missing, then tables and figure
+    python tests/study.py tables     # tables and figure from the runs that are there
+
+A run is main_lunar_lander.py itself, edited the way a reader edits it, with 100 greedy
+games added at its end. It takes minutes; two go on at a time, each with a core of its
+own. A finished run is a text file in tests/study/, and is not run again.
+"""
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = Path(__file__).resolve().with_suffix('')
+FIGURE = ROOT / '.github' / 'study.png'
+MAIN, AGENT = 'main_lunar_lander.py', 'simple_dqn_torch.py'
+N_GAMES = 500
+SOLVED = 200
+
+# Played by the final network after training: epsilon 0, fresh games 10000 to 10099.
+GREEDY = (MAIN, '    env.close()\n', '''
+    agent.epsilon = 0.0
+    for i in range(10000, 10100):
+        score = 0
+        done = False
+        observation, info = env.reset(seed=i)
+        while not done:
+            action = agent.choose_action(observation)
+            observation, reward, terminated, truncated, info = env.step(action)
+            done = terminated or truncated
+            score += reward
+        print(f'greedy {score:.2f}')
+    print(f'steps {agent.mem_cntr}')
+    env.close()
+''')
+
+WITH_GRADIENT = [
+    (AGENT, '        with T.no_grad():\n            q_next', '        if True:\n'
+     '            q_next')]
+EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
+
+
+def lr(value):
+    """The edit that sets the learning rate."""
+    return [(MAIN, 'lr=0.0005', f'lr={value}')]
+
+
+def adam(arguments):
+    """The edit that gives Adam further arguments."""
+    return [(AGENT, 'lr=lr, fused=True', f'lr=lr, fused=True, {arguments}')]
+
+
+# Name: (what it is, its edits, its seeds), in the order of the table.
+VARIANTS = {
+    'defaults': ('the defaults', [], [*range(10), *range(20, 30)]),
+}
+
+
+def edited(folder, edits):
+    """Put the three scripts into a folder, edited; each edit must fit just once."""
+    texts = {path.name: path.read_text() for path in ROOT.glob('*.py')}
+    for script, old, new in edits:
+        if texts[script].count(old) != 1:
+            raise ValueError(f'{old!r} is not in {script} just once')
+        texts[script] = texts[script].replace(old, new)
+    for script, text in texts.items():
+        (folder / script).write_text(text)
+
+
+def run(name, seed):
+    """Play one run of a variant, show its progress and keep its numbers."""
+    edits = [(MAIN, 'seed = 0\n', f'seed = {seed}\n'), GREEDY, *VARIANTS[name][1]]
+    with tempfile.TemporaryDirectory() as folder:
+        edited(Path(folder), edits)
+        scores, greedy, steps = [], [], None
+        with subprocess.Popen([sys.executable, MAIN], cwd=folder, text=True,
+                              stdout=subprocess.PIPE) as process:
+            for line in process.stdout:
+                if match := re.match(r'episode (\d+) score (\S+)', line):
+                    scores.append(float(match[2]))
+                    if len(scores) % 50 == 0:
+                        print(f'{name} seed {seed} {line}', end='', flush=True)
+                elif match := re.match(r'greedy (\S+)', line):
+                    greedy.append(float(match[1]))
+                elif match := re.match(r'steps (\d+)', line):
+                    steps = int(match[1])
+    if process.returncode or (len(scores), len(greedy)) != (N_GAMES, 100):
+        raise RuntimeError(f'{name} seed {seed} broke off')
+    (RUNS / f'{name}-{seed}.txt').write_text(
+        f'steps {steps}\nscores {" ".join(f"{score:.0f}" for score in scores)}\n'
+        f'greedy {" ".join(f"{score:.0f}" for score in greedy)}\n')
+
+
+def load(name, seeds):
+    """The runs of a variant that are there: a list of (scores, greedy, steps)."""
+    runs = []
+    for path in (RUNS / f'{name}-{seed}.txt' for seed in seeds):
+        if path.exists():
+            rows = dict(row.split(' ', 1) for row in path.read_text().splitlines())
+            runs.append((np.fromstring(rows['scores'], sep=' '),
+                         np.fromstring(rows['greedy'], sep=' '), int(rows['steps'])))
+    return runs
+
+
+def averages(scores):
+    """Average of the last 100 games, from game 100 on."""
+    return np.convolve(scores, np.full(100, 1 / 100), mode='valid')
+
+
+def row(label, runs):
+    """A line of the table: each figure's median and worst over the runs."""
+    solved = [next((game for game, average in enumerate(averages(scores), 100)
+                    if average >= SOLVED), np.inf) for scores, _, _ in runs]
+    end = [scores[-100:].mean() for scores, _, _ in runs]
+    greedy = [scores.mean() for _, scores, _ in runs]
+    share = [(scores >= SOLVED).mean() * 100 for _, scores, _ in runs]
+    steps = [steps for _, _, steps in runs]
+
+    def game(value):
+        return f'{value:.0f}' if np.isfinite(value) else 'never'
+
+    never = np.isinf(solved).sum()
+    return (f'| {label} | {len(runs)} | {game(np.median(solved))} / '
+            f'{game(max(solved))} | {never} | {np.median(end):.0f} / {min(end):.0f} | '
+            f'{np.median(greedy):.0f} / {min(greedy):.0f} | {np.median(share):.0f} % / '
+            f'{min(share):.0f} % | {np.median(steps) / 1000:.0f} |')
+
+
+def tables():
+    """Print the table; first the defaults on each ten seeds of their own."""
+    print('| | runs | solved at game, median / worst | never | games 401-500, '
+          'median / worst | greedy mean, median / worst | greedy games at 200 or more, '
+          'median / worst | 1000 steps, median |')
+    print('|' + ' --- |' * 8)
+    for name, (label, _, seeds) in VARIANTS.items():
+        for decade in sorted({seed // 10 for seed in seeds}):
+            mine = [seed for seed in seeds if seed // 10 == decade]
+            if runs := load(name, mine):
+                print(row(f'{label}, seeds {mine[0]}-{mine[-1]}', runs))
+
+
+if __name__ == '__main__':
+    RUNS.mkdir(exist_ok=True)
+    if 'tables' not in sys.argv[1:]:
+        missing = [(name, seed) for name, (_, _, seeds) in VARIANTS.items()
+                   for seed in seeds if not (RUNS / f'{name}-{seed}.txt').exists()]
+        print(f'{len(missing)} runs to go', flush=True)
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(lambda job: run(*job), missing):
+                pass
+    tables()
