@@ -60,6 +60,15 @@ def adam(arguments):
 # Name: (what it is, its edits, its seeds), in the order of the table.
 VARIANTS = {
     'defaults': ('the defaults', [], [*range(10), *range(20, 30)]),
+    'dictated': ('the lesson as dictated', lr(0.003) + WITH_GRADIENT + EVERY_END,
+                 range(10)),
+    'lr-0.003': ('learning rate 0.003', lr(0.003), range(5)),
+    'lr-0.001': ('learning rate 0.001', lr(0.001), range(5)),
+    'gradient': ('the target with its gradient', WITH_GRADIENT, range(5)),
+    'every-end': ('every end of a game stored as terminal', EVERY_END, range(5)),
+    'no-replay': ('no replay worth the name, max_mem_size=64',
+                  [(MAIN, 'eps_end=0.01,', 'eps_end=0.01, max_mem_size=64,')],
+                  range(5)),
 }
 
 
@@ -146,6 +155,28 @@ def tables():
                 print(row(f'{label}, seeds {mine[0]}-{mine[-1]}', runs))
 
 
+def figure():
+    """Draw the 100-game averages: median and full range over ten seeds."""
+    fig = Figure(figsize=(7, 4), layout='constrained')
+    ax = fig.subplots()
+    ax.set_xlabel('Game')
+    ax.set_ylabel('Average score of the last 100 games')
+    ax.axhline(SOLVED, color='gray', linewidth=1)
+    for name, seeds, color, label in (
+            ('defaults', range(20, 30), 'C3', 'this project'),
+            ('dictated', range(10), 'C0', 'the lesson as dictated')):
+        if runs := load(name, seeds):
+            curves = np.array([averages(scores) for scores, _, _ in runs])
+            games = np.arange(100, 100 + curves.shape[1])
+            ax.fill_between(games, curves.min(axis=0), curves.max(axis=0), color=color,
+                            alpha=0.2, linewidth=0)
+            ax.plot(games, np.median(curves, axis=0), color=color, linewidth=2.5,
+                    label=f'{label}: median and range of {len(runs)} seeds')
+    if len(ax.lines) > 1:
+        ax.legend(loc='lower right')
+        fig.savefig(FIGURE, dpi=200)
+
+
 if __name__ == '__main__':
     RUNS.mkdir(exist_ok=True)
     if 'tables' not in sys.argv[1:]:
@@ -156,3 +187,4 @@ if __name__ == '__main__':
             for _ in pool.map(lambda job: run(*job), missing):
                 pass
     tables()
+    figure()

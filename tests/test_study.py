@@ -1,0 +1,33 @@
+"""The study's edits still fit the scripts, and its figures are those it names."""
+import numpy as np
+import pytest
+
+import study
+
+
+@pytest.mark.parametrize('name', study.VARIANTS)
+def test_edits_fit_and_leave_python(name, tmp_path):
+    _, edits, _ = study.VARIANTS[name]
+    study.edited(tmp_path, [study.GREEDY, *edits])
+    changed = [path.name for path in tmp_path.iterdir()
+               if path.read_text() != (study.ROOT / path.name).read_text()]
+    for script in changed:
+        compile((tmp_path / script).read_text(), script, 'exec')
+    assert set(changed) == {study.MAIN, *(script for script, _, _ in edits)}
+
+
+def test_edit_that_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='n_games = 501'):
+        study.edited(tmp_path, [(study.MAIN, 'n_games = 501', '')])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_row_of_two_made_up_runs():
+    early, late = np.zeros(500), np.zeros(500)
+    early[50:] = 300  # two thirds of a window of 300 are an average of 200
+    late[:] = 199
+    greedy = np.repeat([100.0, 300.0], [25, 75])
+    row = study.row('both', [(early, greedy, 1000), (late, greedy - 1, 3000)])
+    assert row == ('| both | 2 | never / never | 1 | 250 / 199 | 250 / 249 | '
+                   '75 % / 75 % | 2 |')
+    assert '| 117 / 117 | 0 | 300 / 300 |' in study.row('one', [(early, greedy, 1000)])
