@@ -7,17 +7,20 @@ from simple_dqn_torch import Agent
 from utils import games_until_ctrl_c, plot_learning_curve, record_game
 
 if __name__ == '__main__':
-    # A second thread gains a network this small a tenth at most; with one, a run
-    # repeats whatever the number of cores.
+    # With one thread a run repeats whatever the number of cores; a second would save
+    # a network this small a tenth of the time at most.
     T.set_num_threads(1)
     seed = 0
     env = gym.make('LunarLander-v3')
+    name = env.spec.name
     agent = Agent(gamma=0.99, epsilon=1.0, batch_size=64,
                   n_actions=env.action_space.n, eps_end=0.01,
-                  input_dims=env.observation_space.shape, lr=0.0005, seed=seed)
+                  input_dims=env.observation_space.shape,
+                  lr=0.0005,  # the video: 0.003, in the end "a little bit too high"
+                  seed=seed)
     scores, eps_history = [], []
     n_games = 500
-    env.reset(seed=seed)  # once: every later reset draws on from there
+    env.reset(seed=seed)  # seeds the game once; later resets draw on from there
 
     for i in games_until_ctrl_c(n_games):
         score = 0
@@ -28,7 +31,7 @@ if __name__ == '__main__':
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
             score += reward
-            # A game cut off by its time limit still had a future: not terminal.
+            # A game cut off by its time limit had a future: it is not terminal.
             agent.store_transition(observation, action, reward,
                                    observation_, terminated)
             agent.learn()
@@ -41,7 +44,6 @@ if __name__ == '__main__':
         print(f'episode {i} score {score:.2f} average score {avg_score:.2f} '
               f'epsilon {agent.epsilon:.2f}', flush=True)
 
-    name = env.spec.name
     T.save(agent.Q_eval.state_dict(), f'{name}.pt')
     print(f'saved the network as {name}.pt')
     x = [i + 1 for i in range(len(scores))]

@@ -1,5 +1,6 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video."""
-from numbers import Integral
+from math import isfinite
+from numbers import Integral, Real
 
 import numpy as np
 import torch as T
@@ -12,12 +13,14 @@ class DeepQNetwork(nn.Module):
     """The action-value function Q(s, a): a state in, one value for each action out.
 
     lr: learning rate of Adam. input_dims: shape of a state, one size, such as (8,).
-    fc1_dims, fc2_dims: units in the two hidden layers. n_actions: values that come out.
+    fc1_dims, fc2_dims: units in the hidden layers. n_actions: number of outputs.
+
+    Making one sets torch.set_flush_denormal for the calling thread.
     """
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
         super().__init__()
-        # No copies in self: each layer keeps its own sizes, Adam its learning rate.
+        # The video also keeps the arguments on self; nothing would read them.
         self.fc1 = nn.Linear(*input_dims, fc1_dims)
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
@@ -25,8 +28,8 @@ class DeepQNetwork(nn.Module):
         # Fused: all parameters in one call, in less than half the time.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
-        # Adam's averages of idle weights fade into denormal numbers, slow on a CPU:
-        # from here on the whole program takes those for zero.
+        # Adam's averages for idle weights shrink to (denormal) numbers so small that
+        # they slow a CPU down; take those for zero.
         T.set_flush_denormal(True)
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
         self.to(self.device)
@@ -38,20 +41,18 @@ class DeepQNetwork(nn.Module):
         """
         x = F.relu(self.fc1(state))
         x = F.relu(self.fc2(x))
-        actions = self.fc3(x)  # no activation: a value can be negative or above one
-
-        return actions
+        return self.fc3(x)  # no activation: a value can be negative or above one
 
 
 class Agent:
     """Has a network, a replay memory, a way to choose actions and one to learn.
 
     gamma: discount factor of future rewards, 0 to 1.
-    epsilon, eps_end: share of random actions at first and in the end, 0 to 1.
-    eps_dec: what epsilon falls by at every step learned.
+    epsilon, eps_end: probability of a random action at first and in the end, 0 to 1.
+    eps_dec: what each step of learning takes off epsilon.
     lr: learning rate of Adam.
     input_dims: shape of a state, one size: (8,) for LunarLander.
-    batch_size, max_mem_size: transitions in a batch and at most in memory.
+    batch_size: transitions in a batch. max_mem_size: transitions the memory can hold.
     seed: makes network, random actions and batches repeatable. For the network's
         sake it also seeds torch as a whole (torch.manual_seed); None seeds nothing.
 
@@ -62,15 +63,17 @@ class Agent:
                  max_mem_size=100000, eps_end=0.01, eps_dec=5e-4, seed=None):
         check('gamma', gamma, 0 <= gamma <= 1, 'from 0 to 1')
         check('epsilon', epsilon, 0 <= epsilon <= 1, 'from 0 to 1')
-        check('eps_end', eps_end, 0 <= eps_end <= epsilon, f'0 to epsilon={epsilon}')
+        check('eps_end', eps_end, 0 <= eps_end <= epsilon,
+              f'from 0 to epsilon={epsilon}')
         check('eps_dec', eps_dec, eps_dec >= 0, 'at least 0')
         check('lr', lr, lr > 0, 'above 0')
         check('input_dims', input_dims,
-              np.shape(input_dims) == (1,) and input_dims[0] > 0,
-              'one positive size (images need convolutional layers in DeepQNetwork)')
+              np.shape(input_dims) == (1,) and isinstance(input_dims[0], Integral)
+              and input_dims[0] >= 1,
+              'one size of at least 1 (images need convolutional layers instead)')
         for name, size in (('n_actions', n_actions), ('max_mem_size', max_mem_size)):
             check(name, size, isinstance(size, Integral) and size >= 1,
-                  'a whole number from 1')
+                  'a whole number of at least 1')
         check('batch_size', batch_size,
               isinstance(batch_size, Integral) and 1 <= batch_size <= max_mem_size,
               f'a whole number from 1 to max_mem_size={max_mem_size}')
@@ -105,13 +108,18 @@ class Agent:
         state, state_: before and after the step, of shape input_dims.
         terminal: whether state_ ended the game, so that no reward can follow.
 
-        Raises ValueError, and stores nothing, for a state of another shape or an
-        action outside action_space.
+        Raises ValueError, and stores nothing, for a state of another shape, an action
+        outside action_space or a reward that is not a finite number.
         """
-        for name, shape in (('state', np.shape(state)), ('state_', np.shape(state_))):
-            check(f'shape of {name}', shape, shape == self.input_dims,
-                  f'input_dims={self.input_dims}')
-        check('action', action, action in self.action_space, f'{self.action_space}')
+        for name, value in (('state', state), ('state_', state_)):
+            shape = np.asarray(value, dtype=object).shape  # object: of anything at all
+            check(name, f'shape {shape}', shape == self.input_dims,
+                  f'of shape input_dims={self.input_dims}')
+        check('action', action,
+              isinstance(action, Integral) and action in self.action_space,
+              f'one of {self.action_space}')
+        check('reward', reward, isinstance(reward, Real) and isfinite(reward),
+              'a finite number')
 
         index = self.mem_cntr % self.mem_size
         self.state_memory[index] = state

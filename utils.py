@@ -1,4 +1,5 @@
-"""What the main script needs beside the agent: stopping early, the plot, the GIF."""
+"""What the main script needs besides the agent: Ctrl-C, the plot, the recording."""
+import os
 import signal
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from PIL import Image
 
 
 def games_until_ctrl_c(n_games):
-    """Yield the games' numbers, 1 to n_games; after Ctrl-C, no further one.
+    """Yield the games' numbers, 1 to n_games; after Ctrl-C the current one is the last.
 
-    So the game in play is finished and the script goes on behind its loop. A second
-    Ctrl-C ends the program at once. Only for the main thread, as signals are.
+    The program then goes on after its loop; a second Ctrl-C ends it at once. This
+    holds to the end of the program. To be called in the main thread.
     """
     interrupted = False
 
@@ -21,12 +22,14 @@ def games_until_ctrl_c(n_games):
         nonlocal interrupted
         interrupted = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # Not print, which may be what was interrupted.
+        os.write(1, b'Ctrl-C: this game is finished first, another ends at once\n')
 
     signal.signal(signal.SIGINT, handle)
     for i in range(1, n_games + 1):
         yield i
         if interrupted:
-            print(f'stopped by Ctrl-C after {i} of {n_games} games', flush=True)
+            print(f'stopped after {i} of {n_games} games', flush=True)
             return
 
 
@@ -44,7 +47,7 @@ def plot_learning_curve(x, scores, epsilons, filename, reward_threshold=None):
     ax2 = ax.twinx()
     ax.set_title(f'Deep Q-learning: {Path(filename).stem}')
     ax.set_xlabel('Game')
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set_ylabel('Epsilon', color='C0')
     ax.tick_params(axis='y', colors='C0')
     ax.set_ylim(-0.02, 1.02)
@@ -67,16 +70,18 @@ def record_game(agent, env, filename):
     The network alone decides: agent.epsilon, memory and random generator stay as they
     are. Always the same start (seed 0); at most 400 pictures, about 1 MB.
     """
-    if 'rgb_array' not in env.metadata.get('render_modes', ()):
-        print(f'no {filename}: {env.spec.id} offers no picture')
+    try:
+        game = gym.make(env.spec, render_mode='rgb_array')
+        observation, _ = game.reset(seed=0)
+        Image.fromarray(game.render())
+    except Exception as error:  # whatever it is, it must not end the run
+        print(f'no {filename}: {env.spec.id} offers no picture ({error})')
         return
 
-    game = gym.make(env.spec, render_mode='rgb_array')
     fps = game.metadata.get('render_fps', 30)
     skip = max(1, round(fps / 16))  # 16 pictures a second are smooth, and a small file
     frames = []
     score, step, done = 0, 0, False
-    observation, _ = game.reset(seed=0)
     while not done and len(frames) < 400:
         state = T.as_tensor(observation, dtype=T.float32).to(agent.Q_eval.device)
         with T.no_grad():
@@ -84,14 +89,17 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, _ = game.step(action)
         done = terminated or truncated
         score += reward
-        picture = Image.fromarray(game.render())
+        picture = game.render()  # at every step: LunarLander's flames age by it
         if step % skip == 0 or done:
-            picture.thumbnail((400, 400))
-            frames.append(picture.quantize(64, dither=Image.Dither.NONE))
+            frame = Image.fromarray(picture)
+            frame.thumbnail((400, 400))
+            frames.append(frame.quantize(64, dither=Image.Dither.NONE))
         step += 1
     game.close()
 
-    delay = round(1000 * skip / fps, -1)  # ms; GIF counts in tens
+    # GIF counts in 10 ms: rounding the moments, not the gaps, keeps the speed.
+    moments = 10 * np.round(np.arange(len(frames)) * 100 * skip / fps)
     frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
-                   duration=[delay] * (len(frames) - 1) + [2000])
-    print(f'saved one greedy game, score {score:.2f}, as {filename}')
+                   duration=[*np.diff(moments), 2000])
+    print(f'saved {"one" if done else "the start of a"} greedy game, '
+          f'score {score:.2f}, as {filename}')

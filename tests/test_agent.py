@@ -117,29 +117,36 @@ def test_memory_is_a_ring():
     np.testing.assert_array_equal(agent.terminal_memory, kept == 5)
 
 
-@pytest.mark.parametrize('change, words', [
-    (dict(state=np.zeros(7)), ('state', '(8,)', '(7,)')),
-    (dict(state=1.0), ('state', '(8,)', '()')),
-    (dict(state_=np.zeros((1, 8))), ('state_', '(8,)', '(1, 8)')),
-    (dict(action=4), ('action', '[0, 1, 2, 3]', '4')),
-    (dict(action=-1), ('action', '-1')),
-    (dict(action=1.5), ('action', '1.5')),
+PAIR = (np.zeros(8), {})  # what gymnasium's reset returns
+
+
+@pytest.mark.parametrize('name, value, wanted, got', [
+    ('state', np.zeros(7), 'of shape input_dims=(8,)', 'shape (7,)'),
+    ('state', 1.0, 'of shape input_dims=(8,)', 'shape ()'),
+    ('state', PAIR, 'of shape input_dims=(8,)', 'shape (2,)'),
+    ('state_', np.zeros((1, 8)), 'of shape input_dims=(8,)', 'shape (1, 8)'),
+    ('action', 4, 'one of [0, 1, 2, 3]', '4'),
+    ('action', -1, 'one of [0, 1, 2, 3]', '-1'),
+    ('action', 1.5, 'one of [0, 1, 2, 3]', '1.5'),
+    ('action', np.array([1]), 'one of [0, 1, 2, 3]', 'array([1])'),
+    ('action', None, 'one of [0, 1, 2, 3]', 'None'),
+    ('reward', float('nan'), 'a finite number', 'nan'),
+    ('reward', np.array([1.0]), 'a finite number', 'array([1.])'),
+    ('reward', None, 'a finite number', 'None'),
 ])
-def test_bad_transition_is_refused_and_leaves_the_memory(change, words):
+def test_bad_transition_is_refused_and_leaves_the_memory(name, value, wanted, got):
     agent = make_agent(max_mem_size=3, batch_size=2)
     fill(agent, 5)
-    before = {name: np.copy(value) for name, value in vars(agent).items()
-              if name.endswith('memory') or name == 'mem_cntr'}
+    before = {key: np.copy(memory) for key, memory in vars(agent).items()
+              if key.endswith('memory') or key == 'mem_cntr'}
     assert len(before) == 6
     transition = dict(state=np.ones(8), action=1, reward=9.0, state_=np.ones(8),
                       terminal=True)
     with pytest.raises(ValueError) as error:
-        agent.store_transition(**{**transition, **change})
-    assert all(word in str(error.value) for word in words)
-    for name, value in before.items():
-        np.testing.assert_array_equal(getattr(agent, name), value)
-    agent.store_transition(**transition)
-    assert agent.mem_cntr == 6
+        agent.store_transition(**{**transition, name: value})
+    assert str(error.value).replace("'", '') == f'{name} must be {wanted}, got {got}'
+    for key, memory in before.items():
+        np.testing.assert_array_equal(getattr(agent, key), memory)
 
 
 def drawn_slots(agent, n_batches):
@@ -272,7 +279,9 @@ def test_two_steps_against_numpy():
     for transition in zip(states, actions, rewards, new_states, terminals):
         agent.store_transition(*transition)
 
-    for step in range(2):
+    mean = {name: 0.0 for name in weights(agent)}
+    square = dict(mean)
+    for step in (1, 2):
         w = weights(agent)
         _, next_values = numpy_forward(w, new_states.astype(np.float64))
         targets = rewards + 0.9 * next_values.max(axis=1) * ~terminals
@@ -280,13 +289,18 @@ def test_two_steps_against_numpy():
         agent.learn()
         after = weights(agent)
         for name, parameter in agent.Q_eval.named_parameters():
-            gradient = parameter.grad.cpu().numpy().astype(np.float64)
-            np.testing.assert_allclose(gradient, expected[name], rtol=1e-4, atol=1e-5)
-            assert np.abs(expected[name]).max() > 1e-2
-            if step == 0:
-                # Both of Adam's bias-corrected averages are the gradient's own.
-                moved = 1e-3 * gradient / (np.sqrt(gradient ** 2) + 1e-8)
-                np.testing.assert_allclose(w[name] - after[name], moved, atol=1e-7)
+            g = expected[name]
+            np.testing.assert_allclose(parameter.grad.cpu(), g, rtol=1e-4, atol=1e-5)
+            # Adam, algorithm 1 of Kingma and Ba 2015, with its default constants
+            mean[name] = 0.9 * mean[name] + 0.1 * g
+            square[name] = 0.999 * square[name] + 0.001 * g ** 2
+            move = 1e-3 * (mean[name] / (1 - 0.9 ** step)) / (
+                np.sqrt(square[name] / (1 - 0.999 ** step)) + 1e-8)
+            clear = np.abs(g) > 1e-3  # where float32 settles what Adam divides by
+            assert clear.mean() > 0.5
+            np.testing.assert_allclose((w[name] - after[name])[clear], move[clear],
+                                       atol=5e-6)
+            assert (w[name] == after[name])[np.sqrt(square[name]) == 0].all()
 
 
 def test_target_takes_no_gradient():
@@ -369,34 +383,37 @@ def test_without_a_seed_agents_differ():
 
 # Hyperparameters
 
-@pytest.mark.parametrize('change, words', [
-    (dict(gamma=1.01), ('gamma', '1.01', '0 to 1')),
-    (dict(gamma=-0.1), ('gamma', '-0.1')),
-    (dict(gamma=float('nan')), ('gamma', 'nan')),
-    (dict(epsilon=1.2), ('epsilon', '1.2', '0 to 1')),
-    (dict(epsilon=-0.2, eps_end=-0.2), ('epsilon', '-0.2')),
-    (dict(eps_end=-0.01), ('eps_end', '-0.01')),
-    (dict(epsilon=0.05, eps_end=0.1), ('eps_end', '0.1', '0.05')),
-    (dict(eps_dec=-1e-4), ('eps_dec', '-0.0001', '0')),
-    (dict(lr=0), ('lr', '0')),
-    (dict(lr=-0.001), ('lr', '-0.001')),
-    (dict(n_actions=0), ('n_actions', '0', '1')),
-    (dict(n_actions=2.0), ('n_actions', '2.0')),
-    (dict(max_mem_size=0), ('max_mem_size', '0')),
-    (dict(max_mem_size=1e5), ('max_mem_size', '100000.0', 'whole')),
-    (dict(batch_size=0), ('batch_size', '0', '1 to')),
-    (dict(batch_size=101), ('batch_size', '101', '100')),
-    (dict(batch_size=4.0), ('batch_size', '4.0', 'whole')),
-    (dict(input_dims=(84, 84, 4)), ('input_dims', '(84, 84, 4)', 'image')),
-    (dict(input_dims=()), ('input_dims', '()')),
-    (dict(input_dims=8), ('input_dims', '8')),
-    (dict(input_dims=(0,)), ('input_dims', '(0,)')),
+IMAGES = 'one size of at least 1 (images need convolutional layers instead)'
+
+
+@pytest.mark.parametrize('name, value, wanted', [
+    ('gamma', 1.01, 'from 0 to 1'),
+    ('gamma', -0.1, 'from 0 to 1'),
+    ('gamma', float('nan'), 'from 0 to 1'),
+    ('epsilon', 1.2, 'from 0 to 1'),
+    ('epsilon', -0.2, 'from 0 to 1'),
+    ('eps_end', -0.01, 'from 0 to epsilon=1.0'),
+    ('eps_end', 1.1, 'from 0 to epsilon=1.0'),
+    ('eps_dec', -1e-4, 'at least 0'),
+    ('lr', 0, 'above 0'),
+    ('lr', -0.001, 'above 0'),
+    ('n_actions', 0, 'a whole number of at least 1'),
+    ('n_actions', 2.0, 'a whole number of at least 1'),
+    ('max_mem_size', 0, 'a whole number of at least 1'),
+    ('max_mem_size', 1e5, 'a whole number of at least 1'),
+    ('batch_size', 0, 'a whole number from 1 to max_mem_size=100'),
+    ('batch_size', 101, 'a whole number from 1 to max_mem_size=100'),
+    ('batch_size', 4.0, 'a whole number from 1 to max_mem_size=100'),
+    ('input_dims', (84, 84, 4), IMAGES),
+    ('input_dims', (), IMAGES),
+    ('input_dims', 8, IMAGES),
+    ('input_dims', (0,), IMAGES),
+    ('input_dims', (8.0,), IMAGES),
 ])
-def test_bad_hyperparameters_are_named(change, words):
+def test_bad_hyperparameters_are_named(name, value, wanted):
     with pytest.raises(ValueError) as error:
-        make_agent(**change)
-    assert str(error.value).startswith(words[0])
-    assert all(word in str(error.value) for word in words)
+        make_agent(**{name: value})
+    assert str(error.value) == f'{name} must be {wanted}, got {value!r}'
 
 
 @pytest.mark.parametrize('change', [

@@ -5,11 +5,12 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
+from matplotlib.figure import Figure
 from PIL import Image
 
 from simple_dqn_torch import DeepQNetwork
@@ -62,10 +63,24 @@ def test_three_games_of_lunar_lander(edit_main, episodes, tmp_path, monkeypatch,
         assert len(re.findall(rf'\bLunarLander\.{ending}\b', output)) == 1
     saved = check_files(tmp_path, 'LunarLander')
 
-    # Once more in this process: the same lines, and the agent itself to look at.
+    # Once more in this process: the same lines, and all the rest to look at.
     monkeypatch.chdir(tmp_path)
+    figures, closed = [], []
+    monkeypatch.setattr(Figure, 'savefig',
+                        lambda figure, *args, **kwargs: figures.append(figure))
+    monkeypatch.setattr(gym.wrappers.TimeLimit, 'close', lambda env: closed.append(env))
+    T.set_num_threads(2)
     main = runpy.run_path(str(script), run_name='__main__')
     assert capsys.readouterr().out == output
+    assert T.get_num_threads() == 1
+    assert main['env'] in closed
+    left, right = figures[0].axes
+    for axis, label, column in ((left, 'epsilon', 3), (right, 'score', 1)):
+        line, = [line for line in axis.lines if line.get_label() == label]
+        np.testing.assert_allclose(line.get_xydata(),
+                                   [(game[0], game[column]) for game in games],
+                                   atol=0.0051)
+    assert 'solved: 200' in {line.get_label() for line in right.lines}
     agent = main['agent']
     assert (agent.gamma, agent.batch_size, agent.eps_min) == (0.99, 64, 0.01)
     assert agent.Q_eval.optimizer.param_groups[0]['lr'] == 0.0005
@@ -129,7 +144,7 @@ posix_only = pytest.mark.skipif(sys.platform == 'win32',
 def test_ctrl_c_keeps_the_games_played(edit_main, episodes, tmp_path):
     with start(edit_main()) as process:
         output = process.stdout.readline() + process.stdout.readline()
-        assert output.startswith('episode 1 ')  # shown at once, though piped
+        assert output.startswith('episode 1 ')  # read at once, though piped
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, '')
@@ -144,7 +159,8 @@ def test_second_ctrl_c_ends_at_once(edit_main, tmp_path):
     with start(edit_main()) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        time.sleep(0.1)  # two pending signals of one kind would count as one
+        while not process.stdout.readline().startswith('Ctrl-C'):
+            pass
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (-signal.SIGINT, '')

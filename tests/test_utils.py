@@ -93,6 +93,18 @@ def make_agent(env):
                  input_dims=env.observation_space.shape, n_actions=env.action_space.n)
 
 
+def seconds(path):
+    """Playing time of a GIF, decoded to its end."""
+    with Image.open(path) as picture:
+        assert picture.format == 'GIF' and picture.n_frames > 1
+        total = 0
+        for i in range(picture.n_frames):
+            picture.seek(i)
+            picture.load()
+            total += picture.info['duration'] / 1000
+    return total
+
+
 def test_recording_is_one_greedy_game_at_natural_speed(env, tmp_path, capsys):
     agent = make_agent(env)
     record_game(agent, env, str(tmp_path / 'CartPole.gif'))
@@ -107,14 +119,8 @@ def test_recording_is_one_greedy_game_at_natural_speed(env, tmp_path, capsys):
         n_steps, over = n_steps + 1, terminated or truncated
     assert f'score {n_steps}.00' in capsys.readouterr().out  # a point for each step
 
-    with Image.open(tmp_path / 'CartPole.gif') as picture:
-        assert picture.format == 'GIF' and picture.n_frames > 1
-        seconds = 0
-        for i in range(picture.n_frames):
-            picture.seek(i)
-            picture.load()
-            seconds += picture.info['duration'] / 1000
-    assert seconds - 2 == pytest.approx(n_steps / 50, abs=0.1)  # the last is held 2 s
+    moving = seconds(tmp_path / 'CartPole.gif') - 2  # the last is held 2 seconds
+    assert moving == pytest.approx(n_steps / 50, abs=0.1)
     assert (tmp_path / 'CartPole.gif').stat().st_size < 1_000_000
 
 
@@ -133,7 +139,7 @@ def test_recording_leaves_the_agent_alone(env, tmp_path):
 
 
 class Endless(gym.Env):
-    """A game without an end; whether it has a picture is up to render_modes."""
+    """A game without an end, at 15 pictures a second."""
 
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 15}
     observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
@@ -160,20 +166,41 @@ class Blind(Endless):
 
     metadata = {'render_modes': []}
 
+    def render(self):
+        return None
 
-def test_endless_game_is_cut(tmp_path):
-    gym.register('Endless-v0', Endless)
+
+class Doubled(gym.RewardWrapper):
+    """A wrapper that gymnasium cannot make anew."""
+
+    def reward(self, reward):
+        return 2 * reward
+
+
+gym.register('Endless-v0', Endless)
+gym.register('Blind-v0', Blind)
+
+
+def test_endless_game_is_cut_and_said_to_be(tmp_path, capsys):
     env = gym.make('Endless-v0')
     record_game(make_agent(env), env, str(tmp_path / 'Endless.gif'))
+    assert 'the start of a greedy game' in capsys.readouterr().out
     with Image.open(tmp_path / 'Endless.gif') as picture:
         assert picture.n_frames == 400 and max(picture.size) <= 400
+    assert seconds(tmp_path / 'Endless.gif') - 2 == pytest.approx(399 / 15, abs=0.01)
 
 
 def test_game_without_a_picture_is_said_and_skipped(tmp_path, capsys):
-    gym.register('Blind-v0', Blind)
     env = gym.make('Blind-v0')
-    record_game(make_agent(env), env, str(tmp_path / 'Blind.gif'))
-    assert 'no picture' in capsys.readouterr().out
+    with pytest.warns(UserWarning, match='render_mode'):  # gymnasium's own
+        record_game(make_agent(env), env, str(tmp_path / 'Blind.gif'))
+    assert 'Blind-v0 offers no picture (' in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_game_that_cannot_be_made_anew_is_said_and_skipped(env, tmp_path, capsys):
+    record_game(make_agent(env), Doubled(env), str(tmp_path / 'Doubled.gif'))
+    assert 'CartPole-v1 offers no picture (' in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,7 +213,7 @@ def sigint(keep_sigint):
     """Every test here leaves Ctrl-C as it was."""
 
 
-def test_ctrl_c_ends_after_the_game_in_play(capsys):
+def test_ctrl_c_ends_after_the_game_in_play(capfd):
     played = []
     for i in games_until_ctrl_c(10):
         if i == 4:
@@ -194,4 +221,5 @@ def test_ctrl_c_ends_after_the_game_in_play(capsys):
             assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
         played.append(i)
     assert played == [1, 2, 3, 4]
-    assert '4 of 10 games' in capsys.readouterr().out
+    said = capfd.readouterr().out.splitlines()
+    assert 'another ends at once' in said[0] and '4 of 10 games' in said[1]
