@@ -69,6 +69,9 @@ VARIANTS = {
     'no-replay': ('no replay worth the name, max_mem_size=64',
                   [(MAIN, 'eps_end=0.01,', 'eps_end=0.01, max_mem_size=64,')],
                   range(5)),
+    # Tried on the way to the defaults.
+    'beta2-0.99': ("Adam's second average over 100 steps, not 1000",
+                   adam('betas=(0.9, 0.99)'), range(10)),
 }
 
 
