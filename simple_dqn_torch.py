@@ -112,7 +112,7 @@ class Agent:
         outside action_space or a reward that is not a finite number.
         """
         for name, value in (('state', state), ('state_', state_)):
-            shape = np.asarray(value, dtype=object).shape  # object: of anything at all
+            shape = np.asarray(value, dtype=object).shape  # even a pair has one
             check(name, f'shape {shape}', shape == self.input_dims,
                   f'of shape input_dims={self.input_dims}')
         check('action', action,
