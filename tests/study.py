@@ -72,6 +72,7 @@ VARIANTS = {
     # Tried on the way to the defaults.
     'beta2-0.99': ("Adam's second average over 100 steps, not 1000",
                    adam('betas=(0.9, 0.99)'), range(10)),
+    'eps-1e-4': ("Adam's eps 1e-4", adam('eps=1e-4'), range(10)),
 }
 
 
