@@ -156,7 +156,7 @@ def tables():
         for decade in sorted({seed // 10 for seed in seeds}):
             mine = [seed for seed in seeds if seed // 10 == decade]
             if runs := load(name, mine):
-                print(row(f'{label}, seeds {mine[0]}-{mine[-1]}', runs))
+                print(row(f'{label}, of seeds {mine[0]}-{mine[-1]}', runs))
 
 
 def figure():
