@@ -2,12 +2,12 @@
 import re
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import study
+
+sys.path.insert(0, str(study.ROOT))
 
 
 def pytest_configure(config):
@@ -23,14 +23,8 @@ def pytest_configure(config):
 def edit_main(tmp_path):
     """Copy the three scripts to a folder and edit main as a user does; its path."""
     def edit(*replacements):
-        for script in ROOT.glob('*.py'):
-            text = script.read_text()
-            if script.name == 'main_lunar_lander.py':
-                for old, new in replacements:
-                    assert text.count(old) == 1, f'{old!r} is not there just once'
-                    text = text.replace(old, new)
-            (tmp_path / script.name).write_text(text)
-        return tmp_path / 'main_lunar_lander.py'
+        study.edited(tmp_path, [(study.MAIN, old, new) for old, new in replacements])
+        return tmp_path / study.MAIN
     return edit
 
 
