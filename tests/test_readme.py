@@ -1,0 +1,45 @@
+"""What the README shows is there: lines of code, pictures, and a snippet that runs."""
+import re
+
+import pytest
+import torch as T
+
+from simple_dqn_torch import DeepQNetwork
+from study import ROOT
+
+README = (ROOT / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('code, script, number', re.findall(
+    r'\[`([^`]+)`\]\((\w+\.py)#L(\d+)\)', README))
+def test_linked_line_is_there(code, script, number):
+    lines = (ROOT / script).read_text().splitlines()
+    found = [i for i, line in enumerate(lines, 1) if code in line]
+    assert int(number) in found, f'{code!r} is in line {found} of {script}'
+
+
+def test_pictures_and_linked_files_are_there():
+    links = re.findall(r'\]\((?!https?:)([\w./-]+)', README)
+    links += re.findall(r'(?:src|href)="(?!https?:)([^"#]+)"', README)
+    assert len(links) > 30
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_snippet_loads_the_weights_and_plays(tmp_path, monkeypatch):
+    snippet, = (block for block in re.findall(r'```python\n(.*?)```', README, re.DOTALL)
+                if 'load_state_dict' in block)
+    assert len(snippet.strip().splitlines()) <= 10
+
+    # A network that fires the left engine whatever it sees: the lander tips over.
+    network = DeepQNetwork(0.0005, [8], 256, 256, 4)
+    with T.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.fc3.bias[1] = 1
+    T.save(network.state_dict(), tmp_path / 'LunarLander.pt')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('SDL_VIDEODRIVER', 'dummy')
+    names = {}
+    exec(snippet, names)
+    names['env'].close()
+    assert names['action'] == 1 and names['terminated']
