@@ -150,8 +150,9 @@ class Agent:
 
         Moves Q(s, a) towards r + gamma max_a' Q(s', a'), or r alone where s' is
         terminal: Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning",
-        eq. 2 and algorithm 1; the rule without a network: Sutton and Barto 2018,
-        "Reinforcement Learning", eq. 6.8.
+        eq. 2 and algorithm 1 (in 2015, "Human-level control through deep reinforcement
+        learning", with a target network); the rule without a network: Sutton and
+        Barto 2018, "Reinforcement Learning", eq. 6.8.
         """
         if self.mem_cntr < self.batch_size:
             return
