@@ -45,6 +45,7 @@ WITH_GRADIENT = [
     (AGENT, '        with T.no_grad():\n            q_next', '        if True:\n'
      '            q_next')]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
+EXPLORE = [(MAIN, 'eps_end=0.01', 'eps_end=0.03')]
 
 
 def lr(value):
@@ -73,6 +74,10 @@ VARIANTS = {
     'beta2-0.99': ("Adam's second average over 100 steps, not 1000",
                    adam('betas=(0.9, 0.99)'), range(10)),
     'eps-1e-4': ("Adam's eps 1e-4", adam('eps=1e-4'), range(10)),
+    'explore': ("Adam's eps 1e-4, eps_end=0.03", adam('eps=1e-4') + EXPLORE,
+                range(10)),
+    'decay': ("Adam's eps 1e-4, its weight_decay 1e-4, eps_end=0.03",
+              adam('eps=1e-4, weight_decay=1e-4') + EXPLORE, range(10)),
 }
 
 
