@@ -78,9 +78,9 @@ VARIANTS = {
                 range(10)),
     'decay': ("Adam's eps 1e-4, its weight_decay 1e-4, eps_end=0.03",
               adam('eps=1e-4, weight_decay=1e-4') + EXPLORE, range(10)),
-    'slow': ("the last, learning rate 0.0003",
+    'slow': ("the same, learning rate 0.0003",
              lr(0.0003) + adam('eps=1e-4, weight_decay=1e-4') + EXPLORE, range(10)),
-    'slow-beta2': ("the last, with Adam's second average over 100 steps, not its eps",
+    'slow-beta2': ("as that, with Adam's second average over 100 steps, not its eps",
                    lr(0.0003) + adam('betas=(0.9, 0.99), weight_decay=1e-4') + EXPLORE,
                    range(10)),
 }
