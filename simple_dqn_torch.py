@@ -25,8 +25,11 @@ class DeepQNetwork(nn.Module):
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
 
-        # Fused: all parameters in one call, in less than half the time.
-        self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
+        # eps (1e-8 without it) keeps weights with next to no gradient where they are,
+        # weight_decay keeps all of them small: the values do not run away together.
+        # fused: all parameters in one call, in less than half the time.
+        self.optimizer = optim.Adam(self.parameters(), lr=lr, eps=1e-4,
+                                    weight_decay=1e-4, fused=True)
         self.loss = nn.MSELoss()
         # Adam's averages for idle weights shrink to (denormal) numbers so small that
         # they slow a CPU down; take those for zero.

@@ -82,8 +82,8 @@ def test_three_games_of_lunar_lander(edit_main, episodes, tmp_path, monkeypatch,
                                    atol=0.0051)
     assert 'solved: 200' in {line.get_label() for line in right.lines}
     agent = main['agent']
-    assert (agent.gamma, agent.batch_size, agent.eps_min) == (0.99, 64, 0.01)
-    assert agent.Q_eval.optimizer.param_groups[0]['lr'] == 0.0005
+    assert (agent.gamma, agent.batch_size, agent.eps_min) == (0.99, 64, 0.03)
+    assert agent.Q_eval.optimizer.param_groups[0]['lr'] == 0.0003
     network = DeepQNetwork(1e-3, (8,), 256, 256, 4)
     network.load_state_dict(saved)
     states = T.randn(20, 8, device=network.device)

@@ -31,7 +31,7 @@ def test_snippet_loads_the_weights_and_plays(tmp_path, monkeypatch):
     assert len(snippet.strip().splitlines()) <= 10
 
     # A network that fires the left engine whatever it sees: the lander tips over.
-    network = DeepQNetwork(0.0005, [8], 256, 256, 4)
+    network = DeepQNetwork(0.0003, [8], 256, 256, 4)
     with T.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
