@@ -25,9 +25,12 @@ def test_edit_that_does_not_fit_is_refused(tmp_path):
 def test_row_of_two_made_up_runs():
     early, late = np.zeros(500), np.zeros(500)
     early[50:] = 300  # two thirds of a window of 300 are an average of 200
+    early[300:350] = 0  # halves a window for a while
     late[:] = 199
     greedy = np.repeat([100.0, 300.0], [25, 75])
     row = study.row('both', [(early, greedy, 1000), (late, greedy - 1, 3000)])
-    assert row == ('| both | 2 | never / never | 1 | 250 / 199 | 250 / 249 | '
+    assert row == ('| both | 1 of 2 | never / never | 150 | 250 / 199 | 250 / 249 | '
                    '75 % / 75 % | 2 |')
-    assert '| 117 / 117 | 0 | 300 / 300 |' in study.row('one', [(early, greedy, 1000)])
+    row = study.row('one', [(early[:400], greedy, 1000)])
+    assert row.startswith('| one | 1 of 1 | 117 / 117 | 150 | 150 / 150 | 250 / 250 |')
+    assert '| 0 of 1 | never / never |  |' in study.row('other', [(late, greedy, 1)])
