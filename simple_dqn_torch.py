@@ -25,9 +25,9 @@ class DeepQNetwork(nn.Module):
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
 
-        # eps (1e-8 without it) keeps weights with next to no gradient where they are,
-        # weight_decay keeps all of them small: the values do not run away together.
-        # fused: all parameters in one call, in less than half the time.
+        # eps damps the steps of weights with next to no gradient, weight_decay draws
+        # idle weights to 0: the values of all states do not run away together.
+        # fused: all parameters in one call, Adam in less than half the time.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, eps=1e-4,
                                     weight_decay=1e-4, fused=True)
         self.loss = nn.MSELoss()
@@ -64,6 +64,7 @@ class Agent:
 
     def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
                  max_mem_size=100000, eps_end=0.01, eps_dec=5e-4, seed=None):
+        # Not in the video: what cannot work is refused here, by name.
         check('gamma', gamma, 0 <= gamma <= 1, 'from 0 to 1')
         check('epsilon', epsilon, 0 <= epsilon <= 1, 'from 0 to 1')
         check('eps_end', eps_end, 0 <= eps_end <= epsilon,
@@ -115,7 +116,8 @@ class Agent:
         outside action_space or a reward that is not a finite number.
         """
         for name, value in (('state', state), ('state_', state_)):
-            shape = np.asarray(value, dtype=object).shape  # even a pair has one
+            # As objects even the pair that reset() returns has a shape to name.
+            shape = np.asarray(value, dtype=object).shape
             check(name, f'shape {shape}', shape == self.input_dims,
                   f'of shape input_dims={self.input_dims}')
         check('action', action,

@@ -22,8 +22,8 @@ def games_until_ctrl_c(n_games):
         nonlocal interrupted
         interrupted = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        # Not print, which may be what was interrupted.
-        os.write(1, b'Ctrl-C: this game is finished first, another ends at once\n')
+        # Not print: Ctrl-C may have come in the middle of one.
+        os.write(1, b'Ctrl-C: finishing this game, then saving; again ends at once\n')
 
     signal.signal(signal.SIGINT, handle)
     for i in range(1, n_games + 1):
@@ -89,7 +89,7 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, _ = game.step(action)
         done = terminated or truncated
         score += reward
-        picture = game.render()  # at every step: LunarLander's flames age by it
+        picture = game.render()  # at every step: else LunarLander's flames stay
         if step % skip == 0 or done:
             frame = Image.fromarray(picture)
             frame.thumbnail((400, 400))

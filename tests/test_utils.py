@@ -222,4 +222,4 @@ def test_ctrl_c_ends_after_the_game_in_play(capfd):
         played.append(i)
     assert played == [1, 2, 3, 4]
     said = capfd.readouterr().out.splitlines()
-    assert 'another ends at once' in said[0] and '4 of 10 games' in said[1]
+    assert 'again ends at once' in said[0] and '4 of 10 games' in said[1]
