@@ -5,7 +5,7 @@ import pytest
 import torch as T
 
 from simple_dqn_torch import DeepQNetwork
-from study import ROOT
+from study import ROOT, table
 
 README = (ROOT / 'README.md').read_text()
 
@@ -23,6 +23,10 @@ def test_pictures_and_linked_files_are_there():
     links += re.findall(r'(?:src|href)="(?!https?:)([^"#]+)"', README)
     assert len(links) > 30
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_table_is_that_of_the_runs():
+    assert '\n'.join(table()) in README
 
 
 def test_snippet_loads_the_weights_and_plays(tmp_path, monkeypatch):
