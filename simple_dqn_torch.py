@@ -25,8 +25,8 @@ class DeepQNetwork(nn.Module):
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
 
-        # eps damps the steps of weights with next to no gradient, weight_decay draws
-        # idle weights to 0: the values of all states do not run away together.
+        # Against values that run away together: eps damps the steps of weights with
+        # next to no gradient, weight_decay draws idle weights to 0.
         # fused: all parameters in one call, Adam in less than half the time.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, eps=1e-4,
                                     weight_decay=1e-4, fused=True)
