@@ -140,10 +140,11 @@ def row(label, runs, threshold=SOLVED):
     """A line of the table: each figure's median and worst over the runs."""
     solved, lowest = [], []
     for scores, _, _ in runs:
-        good = np.flatnonzero(averages(scores) >= threshold)
+        curve = averages(scores)
+        good = np.flatnonzero(curve >= threshold)
         solved.append(100 + good[0] if good.size else np.inf)
         if good.size:
-            lowest.append(averages(scores)[good[0]:].min())
+            lowest.append(curve[good[0]:].min())
     end = [scores[-100:].mean() for scores, _, _ in runs]
     greedy = [scores.mean() for _, scores, _ in runs]
     share = [(scores >= threshold).mean() * 100 for _, scores, _ in runs]
