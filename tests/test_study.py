@@ -34,4 +34,3 @@ def test_row_of_two_made_up_runs():
     row = study.row('one', [(early[:400], greedy, 1000)])
     assert row.startswith('| one | 1 of 1 | 117 / 117 | 150 | 150 / 150 | 250 / 250 |')
     assert '| 0 of 1 | never / never |  |' in study.row('other', [(late, greedy, 1)])
-    assert '| 1 of 1 | 100 / 100 | 199 |' in study.row('easy', [(late, greedy, 1)], 100)
