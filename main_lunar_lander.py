@@ -7,8 +7,8 @@ from simple_dqn_torch import Agent
 from utils import games_until_ctrl_c, plot_learning_curve, record_game
 
 if __name__ == '__main__':
-    # With one thread a run repeats whatever the number of cores; a second thread
-    # would save a network this small a tenth of the time at most.
+    # One thread, so that a run repeats on any number of cores; for a network this
+    # small a second one would save a tenth of the time at most.
     T.set_num_threads(1)
     seed = 0
     env = gym.make('LunarLander-v3')

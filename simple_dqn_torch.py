@@ -25,8 +25,8 @@ class DeepQNetwork(nn.Module):
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
 
-        # Against values that run away together: eps damps the steps of weights with
-        # next to no gradient, weight_decay draws idle weights to 0.
+        # Meant against values that run away together: eps damps the steps of weights
+        # with next to no gradient, weight_decay draws idle weights to 0.
         # fused: all parameters in one call, Adam in less than half the time.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, eps=1e-4,
                                     weight_decay=1e-4, fused=True)
@@ -116,7 +116,7 @@ class Agent:
         outside action_space or a reward that is not a finite number.
         """
         for name, value in (('state', state), ('state_', state_)):
-            # As objects even the pair that reset() returns has a shape to name.
+            # As objects: else numpy fails on the pair that reset() returns, unnamed.
             shape = np.asarray(value, dtype=object).shape
             check(name, f'shape {shape}', shape == self.input_dims,
                   f'of shape input_dims={self.input_dims}')

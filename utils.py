@@ -13,8 +13,8 @@ from PIL import Image
 def games_until_ctrl_c(n_games):
     """Yield the games' numbers, 1 to n_games; after Ctrl-C the current one is the last.
 
-    The program then goes on after its loop; a second Ctrl-C ends it at once. This
-    holds to the end of the program. To be called in the main thread.
+    The program then goes on after its loop; a second Ctrl-C ends it at once. Python's
+    own handling of Ctrl-C is not put back. To be called in the main thread.
     """
     interrupted = False
 
@@ -89,7 +89,7 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, _ = game.step(action)
         done = terminated or truncated
         score += reward
-        picture = game.render()  # at every step: else LunarLander's flames stay
+        picture = game.render()  # at every step: else LunarLander's flames pile up
         if step % skip == 0 or done:
             frame = Image.fromarray(picture)
             frame.thumbnail((400, 400))
