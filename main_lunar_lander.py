@@ -1,38 +1,42 @@
 """Train a lander by deep Q-learning; plot, record and save what it learned."""
-import gymnasium as gym
+import gymnasium as gym  # the video: gym, which is no longer maintained
 import numpy as np
 import torch as T
 
 from simple_dqn_torch import Agent
-from utils import games_until_ctrl_c, plot_learning_curve, record_game
+# the video: only plot_learning_curve, from the author's own repository
+from utils import (check_run, games_until_ctrl_c, plot_learning_curve, record_game,
+                   save_network)
 
 if __name__ == '__main__':
-    # One thread, so that a run repeats on any number of cores; for a network this
-    # small a second one would save a tenth of the time at most.
-    T.set_num_threads(1)
+    T.set_num_threads(1)  # not in the video: a run repeats on any number of cores
+    # not in the video: numbers below 1e-38 become 0, because they slow a CPU down
+    T.set_flush_denormal(True)
     seed = 0
-    env = gym.make('LunarLander-v3')
-    name = env.spec.name
+    env = gym.make('LunarLander-v3')  # the video: v2
+    name = env.spec.name  # names the files: change it to keep those of an earlier run
     agent = Agent(gamma=0.99, epsilon=1.0, batch_size=64,
-                  n_actions=env.action_space.n,
-                  eps_end=0.03,  # the video: 0.01; more tries, to find a first landing
-                  input_dims=env.observation_space.shape,
+                  # the video: 4 and [8]
+                  n_actions=env.action_space.n, input_dims=env.observation_space.shape,
+                  eps_end=0.03,  # the video: 0.01
                   lr=0.0003,  # the video: 0.003, in the end "a little bit too high"
-                  seed=seed)
+                  max_mem_size=100000, eps_dec=5e-4, seed=seed)
     scores, eps_history = [], []
     n_games = 500
-    env.reset(seed=seed)  # seeds the game once; later resets draw on from there
+    check_run(name, n_games)  # not in the video
+    env.reset(seed=seed)  # not in the video: later resets draw on from this seed
 
-    for i in games_until_ctrl_c(n_games):
+    for i in games_until_ctrl_c(n_games):  # the video: range(n_games)
         score = 0
         done = False
-        observation, info = env.reset()
+        observation, info = env.reset()  # the video: only the observation
         while not done:
             action = agent.choose_action(observation)
+            # the video: one flag, done
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
             score += reward
-            # A game cut off by its time limit had a future: it is not terminal.
+            # the video: done. But a game cut off by its time limit could have gone on.
             agent.store_transition(observation, action, reward,
                                    observation_, terminated)
             agent.learn()
@@ -45,11 +49,9 @@ if __name__ == '__main__':
         print(f'episode {i} score {score:.2f} average score {avg_score:.2f} '
               f'epsilon {agent.epsilon:.2f}', flush=True)
 
-    T.save(agent.Q_eval.state_dict(), f'{name}.pt')
-    print(f'saved the network as {name}.pt')
+    save_network(agent.Q_eval, name)  # not in the video
     x = [i + 1 for i in range(len(scores))]
     plot_learning_curve(x, scores, eps_history, f'{name}.png',
                         env.spec.reward_threshold)
-    print(f'saved the learning curve as {name}.png')
-    record_game(agent, env, f'{name}.gif')
+    record_game(agent, env, f'{name}.gif')  # not in the video
     env.close()

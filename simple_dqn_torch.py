@@ -1,12 +1,9 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video."""
-from math import isfinite
-from numbers import Integral, Real
-
-import numpy as np
 import torch as T
 import torch.nn as nn
 import torch.nn.functional as F
 import torch.optim as optim
+import numpy as np
 
 
 class DeepQNetwork(nn.Module):
@@ -14,26 +11,19 @@ class DeepQNetwork(nn.Module):
 
     lr: learning rate of Adam. input_dims: shape of a state, one size, such as (8,).
     fc1_dims, fc2_dims: units in the hidden layers. n_actions: number of outputs.
-
-    Making one sets torch.set_flush_denormal for the calling thread.
     """
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
-        super().__init__()
-        # The video also keeps the arguments on self; nothing would read them.
+        super().__init__()  # the video: then saves the arguments; nothing reads them
         self.fc1 = nn.Linear(*input_dims, fc1_dims)
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
 
-        # Meant against values that run away together: eps damps the steps of weights
-        # with next to no gradient, weight_decay draws idle weights to 0.
-        # fused: all parameters in one call, Adam in less than half the time.
+        # the video: only lr. A larger eps makes smaller steps where the gradient is
+        # almost 0; weight_decay pulls unused weights to 0; fused=True is just faster.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, eps=1e-4,
                                     weight_decay=1e-4, fused=True)
         self.loss = nn.MSELoss()
-        # Adam's averages for idle weights shrink to (denormal) numbers so small that
-        # they slow a CPU down; take those for zero.
-        T.set_flush_denormal(True)
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
         self.to(self.device)
 
@@ -56,32 +46,15 @@ class Agent:
     lr: learning rate of Adam.
     input_dims: shape of a state, one size: (8,) for LunarLander.
     batch_size: transitions in a batch. max_mem_size: transitions the memory can hold.
-    seed: makes network, random actions and batches repeatable. For the network's
-        sake it also seeds torch as a whole (torch.manual_seed); None seeds nothing.
+    seed: makes first weights, random actions and batches repeatable; the weights come
+        from torch, so this calls torch.manual_seed. None: every agent is another.
 
-    Raises ValueError for a hyperparameter outside its range.
+    Raises ValueError for an argument that cannot work.
     """
 
     def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
                  max_mem_size=100000, eps_end=0.01, eps_dec=5e-4, seed=None):
-        # Not in the video: what cannot work is refused here, by name.
-        check('gamma', gamma, 0 <= gamma <= 1, 'from 0 to 1')
-        check('epsilon', epsilon, 0 <= epsilon <= 1, 'from 0 to 1')
-        check('eps_end', eps_end, 0 <= eps_end <= epsilon,
-              f'from 0 to epsilon={epsilon}')
-        check('eps_dec', eps_dec, eps_dec >= 0, 'at least 0')
-        check('lr', lr, lr > 0, 'above 0')
-        check('input_dims', input_dims,
-              np.shape(input_dims) == (1,) and isinstance(input_dims[0], Integral)
-              and input_dims[0] >= 1,
-              'one size of at least 1 (images need convolutional layers instead)')
-        for name, size in (('n_actions', n_actions), ('max_mem_size', max_mem_size)):
-            check(name, size, isinstance(size, Integral) and size >= 1,
-                  'a whole number of at least 1')
-        check('batch_size', batch_size,
-              isinstance(batch_size, Integral) and 1 <= batch_size <= max_mem_size,
-              f'a whole number from 1 to max_mem_size={max_mem_size}')
-
+        check_arguments(locals())  # not in the video
         self.gamma = gamma
         self.epsilon = epsilon
         self.eps_min = eps_end
@@ -90,18 +63,17 @@ class Agent:
         self.mem_size = max_mem_size
         self.batch_size = batch_size
         self.mem_cntr = 0
-        self.input_dims = tuple(input_dims)
-        self.rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)  # the video: no seed, each run differs
         if seed is not None:
             T.manual_seed(seed)
 
-        self.Q_eval = DeepQNetwork(lr, input_dims=input_dims, n_actions=n_actions,
+        self.Q_eval = DeepQNetwork(lr, n_actions=n_actions, input_dims=input_dims,
                                    fc1_dims=256, fc2_dims=256)
 
         self.state_memory = np.zeros((self.mem_size, *input_dims), dtype=np.float32)
         self.new_state_memory = np.zeros((self.mem_size, *input_dims),
                                          dtype=np.float32)
-        # 64 bits on every platform, the type that torch indexes with.
+        # the video: int32. torch picks values by indices of 64 bits.
         self.action_memory = np.zeros(self.mem_size, dtype=np.int64)
         self.reward_memory = np.zeros(self.mem_size, dtype=np.float32)
         self.terminal_memory = np.zeros(self.mem_size, dtype=bool)
@@ -113,19 +85,9 @@ class Agent:
         terminal: whether state_ ended the game, so that no reward can follow.
 
         Raises ValueError, and stores nothing, for a state of another shape, an action
-        outside action_space or a reward that is not a finite number.
+        outside action_space, or a number that is not finite.
         """
-        for name, value in (('state', state), ('state_', state_)):
-            # As objects: else numpy fails on the pair that reset() returns, unnamed.
-            shape = np.asarray(value, dtype=object).shape
-            check(name, f'shape {shape}', shape == self.input_dims,
-                  f'of shape input_dims={self.input_dims}')
-        check('action', action,
-              isinstance(action, Integral) and action in self.action_space,
-              f'one of {self.action_space}')
-        check('reward', reward, isinstance(reward, Real) and isfinite(reward),
-              'a finite number')
-
+        check_transition(self, state, action, reward, state_)  # not in the video
         index = self.mem_cntr % self.mem_size
         self.state_memory[index] = state
         self.new_state_memory[index] = state_
@@ -140,9 +102,11 @@ class Agent:
 
         The best known one with probability 1 - epsilon, else any at random.
         """
+        # the video: >, which could still choose a random action when epsilon is 0
         if self.rng.random() >= self.epsilon:
+            # the video: T.tensor([observation]); the network takes a single state too
             state = T.as_tensor(observation, dtype=T.float32).to(self.Q_eval.device)
-            with T.no_grad():  # nothing is learned here, so nothing is recorded
+            with T.no_grad():  # the video: records a gradient here that nothing uses
                 actions = self.Q_eval.forward(state)
             action = T.argmax(actions).item()
         else:
@@ -154,10 +118,8 @@ class Agent:
         """One step of Q-learning on a random batch, once the memory holds a batch.
 
         Moves Q(s, a) towards r + gamma max_a' Q(s', a'), or r alone where s' is
-        terminal: Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning",
-        eq. 2 and algorithm 1 (in 2015, "Human-level control through deep reinforcement
-        learning", with a target network); the rule without a network: Sutton and
-        Barto 2018, "Reinforcement Learning", eq. 6.8.
+        terminal: eq. 2 and algorithm 1 of Mnih et al. 2013, "Playing Atari with Deep
+        Reinforcement Learning"; eq. 6.8 of Sutton and Barto 2018.
         """
         if self.mem_cntr < self.batch_size:
             return
@@ -165,34 +127,82 @@ class Agent:
         self.Q_eval.optimizer.zero_grad()
 
         max_mem = min(self.mem_cntr, self.mem_size)
-        # A Generator draws without replacement at the cost of the batch alone;
-        # np.random.choice would permute the whole memory at every step.
+        # the video: np.random.choice, which shuffles the whole memory for every batch
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         device = self.Q_eval.device
         # Pairs row i with its action: [:, action_batch] would pair it with all.
         batch_index = T.arange(self.batch_size, device=device)
 
+        # the video: T.tensor, which copies each batch once more
         state_batch = T.from_numpy(self.state_memory[batch]).to(device)
         new_state_batch = T.from_numpy(self.new_state_memory[batch]).to(device)
         reward_batch = T.from_numpy(self.reward_memory[batch]).to(device)
         terminal_batch = T.from_numpy(self.terminal_memory[batch]).to(device)
+        # the video: stays in numpy; here it is where the values are that it picks
         action_batch = T.from_numpy(self.action_memory[batch]).to(device)
 
         q_eval = self.Q_eval.forward(state_batch)[batch_index, action_batch]
-        # The target is a constant: only the estimate is moved towards it.
+        # the video: without no_grad, so that learning moves the target as well
         with T.no_grad():
             q_next = self.Q_eval.forward(new_state_batch)  # or a target network's
             q_next[terminal_batch] = 0.0
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
-        loss = self.Q_eval.loss(q_target, q_eval)
+        loss = self.Q_eval.loss(q_target, q_eval)  # the video: .to(device), needless
         loss.backward()
         self.Q_eval.optimizer.step()
 
+        # the video: an if, which lets epsilon fall below eps_end for one step
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
 
 
-def check(name, value, valid, wanted):
-    """Raise a ValueError that names the argument, unless it is valid."""
-    if not valid:
-        raise ValueError(f'{name} must be {wanted}, got {value!r}')
+# Here the lesson ends. What follows refuses, by name, what cannot work.
+WHOLE = (int, np.integer)
+NUMBER = (*WHOLE, float, np.floating)
+
+
+def check_arguments(given):
+    """Raise ValueError unless an Agent can work with these arguments (a dict)."""
+    epsilon, size = given['epsilon'], given['max_mem_size']
+    for name, kind, valid, wanted in (
+            ('gamma', NUMBER, lambda x: 0 <= x <= 1, 'a number from 0 to 1'),
+            ('epsilon', NUMBER, lambda x: 0 <= x <= 1, 'a number from 0 to 1'),
+            ('eps_end', NUMBER, lambda x: 0 <= x <= epsilon,
+             f'a number from 0 to epsilon={epsilon!r}'),
+            ('eps_dec', NUMBER, lambda x: 0 <= x < np.inf, 'a number of at least 0'),
+            ('lr', NUMBER, lambda x: 0 < x < np.inf, 'a finite number above 0'),
+            ('input_dims', (tuple, list),
+             lambda x: len(x) == 1 and isinstance(x[0], WHOLE) and x[0] >= 1,
+             'one size, such as (8,): a state is a vector, not a number or an image'),
+            ('n_actions', WHOLE, lambda x: x >= 1, 'a whole number of at least 1'),
+            ('max_mem_size', WHOLE, lambda x: x >= 1, 'a whole number of at least 1'),
+            ('batch_size', WHOLE, lambda x: 1 <= x <= size,
+             f'a whole number from 1 to max_mem_size={size!r}'),
+            ('seed', (*WHOLE, type(None)), lambda x: x is None or 0 <= x < 2 ** 64,
+             'None or a whole number from 0 to 2**64 - 1')):
+        value = given[name]
+        if isinstance(value, bool) or not (isinstance(value, kind) and valid(value)):
+            raise ValueError(f'{name} must be {wanted}, got {value!r}')
+
+
+def check_transition(agent, state, action, reward, state_):
+    """Raise ValueError unless the agent's memory can hold this transition."""
+    shape, n_actions = agent.state_memory.shape[1:], len(agent.action_space)
+    vector = f'finite numbers of shape input_dims={shape}'
+    for name, value, valid, wanted in (
+            ('state', state, are_finite(state, shape), vector),
+            ('state_', state_, are_finite(state_, shape), vector),
+            ('reward', reward, are_finite(reward, ()), 'a finite number'),
+            ('action', action, isinstance(action, WHOLE) and 0 <= action < n_actions,
+             f'one of {agent.action_space}')):
+        if not valid:
+            raise ValueError(f'{name} must be {wanted}, got {value!r}')
+
+
+def are_finite(value, shape):
+    """Whether value consists of numbers of this shape, each finite as a float32."""
+    try:
+        value = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):  # text, or the pair that reset() returns
+        return False
+    return value.shape == shape and np.abs(value).max() <= np.finfo(np.float32).max

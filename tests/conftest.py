@@ -1,13 +1,13 @@
 """Where the tests find the project, and which warnings they forgive."""
-import re
-import signal
 import sys
 
 import pytest
+import torch as T
 
 import study
 
 sys.path.insert(0, str(study.ROOT))
+T.set_num_threads(1)  # two beside another program wait for each other, for minutes
 
 
 def pytest_configure(config):
@@ -19,31 +19,3 @@ def pytest_configure(config):
         '__module__ attribute:DeprecationWarning')
 
 
-@pytest.fixture
-def edit_main(tmp_path):
-    """Copy the three scripts to a folder and edit main as a user does; its path."""
-    def edit(*replacements):
-        study.edited(tmp_path, [(study.MAIN, old, new) for old, new in replacements])
-        return tmp_path / study.MAIN
-    return edit
-
-
-@pytest.fixture
-def episodes():
-    """Parse a run's printed lines: (number, score, average, epsilon) of each game."""
-    number = r'(-?\d+\.\d\d)'
-    line = re.compile(rf'episode (\d+) score {number} average score {number} '
-                      rf'epsilon {number}')
-
-    def parse(output):
-        found = [line.fullmatch(row) for row in output.splitlines()]
-        return [tuple(map(float, match.groups())) for match in found if match]
-    return parse
-
-
-@pytest.fixture
-def keep_sigint():
-    """Put Python's own Ctrl-C back after a test that replaces it."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)

@@ -5,7 +5,8 @@
 
 A run is main_lunar_lander.py itself, edited the way a reader edits it, with 100 greedy
 games added at its end. It takes minutes; two go on at a time, each with a core of its
-own. A finished run is a text file in tests/study/, and is not run again.
+own. A finished run is a line of tests/study.txt, and is not run again: its variant,
+its seed, the steps it took, 500 scores of training and 100 greedy ones.
 """
 import re
 import subprocess
@@ -18,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNS = Path(__file__).resolve().with_suffix('')
+RUNS = Path(__file__).resolve().with_suffix('.txt')
 FIGURE = ROOT / '.github' / 'study.png'
 MAIN, AGENT = 'main_lunar_lander.py', 'simple_dqn_torch.py'
 N_GAMES = 500
@@ -70,7 +71,7 @@ VARIANTS = {
     'gradient': ('the target with its gradient', WITH_GRADIENT, [range(5)]),
     'every-end': ('every end of a game stored as terminal', EVERY_END, [range(5)]),
     'no-replay': ('no replay worth the name, max_mem_size=64',
-                  [(MAIN, 'eps_end=0.03,', 'eps_end=0.03, max_mem_size=64,')],
+                  [(MAIN, 'max_mem_size=100000', 'max_mem_size=64')],
                   [range(5)]),
     'plain-adam': ('Adam as it comes', PLAIN_ADAM, [range(10)]),
     'eps-end': ('eps_end=0.01', eps_end(0.01), [range(5)]),
@@ -79,13 +80,13 @@ VARIANTS = {
 
 def edited(folder, edits):
     """Put the three scripts into a folder, edited; each edit must fit just once."""
-    texts = {path.name: path.read_text() for path in ROOT.glob('*.py')}
+    texts = {path.name: path.read_text(encoding='utf-8') for path in ROOT.glob('*.py')}
     for script, old, new in edits:
         if texts[script].count(old) != 1:
             raise ValueError(f'{old!r} is not in {script} just once')
         texts[script] = texts[script].replace(old, new)
     for script, text in texts.items():
-        (folder / script).write_text(text)
+        (folder / script).write_text(text, encoding='utf-8')
 
 
 def run(name, seed):
@@ -107,20 +108,30 @@ def run(name, seed):
                     steps = int(match[1])
     if process.returncode or (len(scores), len(greedy)) != (N_GAMES, 100):
         raise RuntimeError(f'{name} seed {seed} broke off')
-    (RUNS / f'{name}-{seed}.txt').write_text(
-        f'steps {steps}\nscores {" ".join(f"{score:.0f}" for score in scores)}\n'
-        f'greedy {" ".join(f"{score:.0f}" for score in greedy)}\n')
+    keep(name, seed, scores, greedy, steps)
+
+
+def keep(name, seed, scores, greedy, steps):
+    """Add a run's line to the file; lines stay whole when two runs end at once."""
+    numbers = ' '.join(f'{score:.0f}' for score in [*scores, *greedy])
+    with RUNS.open('a', encoding='utf-8') as file:
+        file.write(f'{name} {seed} {steps} {numbers}\n')
+
+
+def finished():
+    """The runs that are there: {(name, seed): (scores, greedy, steps)}."""
+    runs = {}
+    for line in RUNS.read_text(encoding='utf-8').splitlines():
+        name, seed, steps, *scores = line.split()
+        scores = np.array(scores, dtype=float)
+        runs[name, int(seed)] = scores[:N_GAMES], scores[N_GAMES:], int(steps)
+    return runs
 
 
 def load(name, seeds):
     """The runs of a variant that are there: a list of (scores, greedy, steps)."""
-    runs = []
-    for path in (RUNS / f'{name}-{seed}.txt' for seed in seeds):
-        if path.exists():
-            rows = dict(row.split(' ', 1) for row in path.read_text().splitlines())
-            runs.append((np.fromstring(rows['scores'], sep=' '),
-                         np.fromstring(rows['greedy'], sep=' '), int(rows['steps'])))
-    return runs
+    runs = finished()
+    return [runs[name, seed] for seed in seeds if (name, seed) in runs]
 
 
 def averages(scores):
@@ -188,11 +199,12 @@ def figure():
 
 
 if __name__ == '__main__':
-    RUNS.mkdir(exist_ok=True)
+    RUNS.touch()
     if 'table' not in sys.argv[1:]:
+        there = finished()
         missing = [(name, seed) for name, (_, _, groups) in VARIANTS.items()
                    for seed in sorted(set().union(*groups))
-                   if not (RUNS / f'{name}-{seed}.txt').exists()]
+                   if (name, seed) not in there]
         print(f'{len(missing)} runs to go', flush=True)
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda job: run(*job), missing):

@@ -95,7 +95,7 @@ def test_network_gives_raw_values_for_one_state_and_for_a_batch():
 
 # The memory
 
-def test_memory_types():
+def test_memory_has_a_named_array_of_its_type_for_each_part():
     agent = make_agent()
     assert agent.state_memory.shape == agent.new_state_memory.shape == (100, 8)
     assert agent.state_memory.dtype == agent.new_state_memory.dtype == np.float32
@@ -117,24 +117,31 @@ def test_memory_is_a_ring():
     np.testing.assert_array_equal(agent.terminal_memory, kept == 5)
 
 
-PAIR = (np.zeros(8), {})  # what gymnasium's reset returns
+VECTOR = 'finite numbers of shape input_dims=(8,)'
 
 
-@pytest.mark.parametrize('name, value, wanted, got', [
-    ('state', np.zeros(7), 'of shape input_dims=(8,)', 'shape (7,)'),
-    ('state', 1.0, 'of shape input_dims=(8,)', 'shape ()'),
-    ('state', PAIR, 'of shape input_dims=(8,)', 'shape (2,)'),
-    ('state_', np.zeros((1, 8)), 'of shape input_dims=(8,)', 'shape (1, 8)'),
-    ('action', 4, 'one of [0, 1, 2, 3]', '4'),
-    ('action', -1, 'one of [0, 1, 2, 3]', '-1'),
-    ('action', 1.5, 'one of [0, 1, 2, 3]', '1.5'),
-    ('action', np.array([1]), 'one of [0, 1, 2, 3]', 'array([1])'),
-    ('action', None, 'one of [0, 1, 2, 3]', 'None'),
-    ('reward', float('nan'), 'a finite number', 'nan'),
-    ('reward', np.array([1.0]), 'a finite number', 'array([1.])'),
-    ('reward', None, 'a finite number', 'None'),
+@pytest.mark.parametrize('name, value, wanted', [
+    ('state', np.zeros(7), VECTOR),
+    ('state', 1.0, VECTOR),
+    ('state', (np.zeros(8), {}), VECTOR),  # what gymnasium's reset returns
+    ('state', ['left'] * 8, VECTOR),
+    ('state', [None] * 8, VECTOR),
+    ('state', np.full(8, np.nan), VECTOR),
+    ('state', [-np.inf, *np.zeros(7)], VECTOR),
+    ('state_', np.zeros((1, 8)), VECTOR),
+    ('state_', np.eye(8)[0] * 1e39, VECTOR),  # infinite as a float32
+    ('action', 4, 'one of [0, 1, 2, 3]'),
+    ('action', -1, 'one of [0, 1, 2, 3]'),
+    ('action', 1.5, 'one of [0, 1, 2, 3]'),
+    ('action', np.array([1]), 'one of [0, 1, 2, 3]'),
+    ('action', None, 'one of [0, 1, 2, 3]'),
+    ('reward', float('nan'), 'a finite number'),
+    ('reward', float('inf'), 'a finite number'),
+    ('reward', -1e39, 'a finite number'),
+    ('reward', np.array([1.0]), 'a finite number'),
+    ('reward', None, 'a finite number'),
 ])
-def test_bad_transition_is_refused_and_leaves_the_memory(name, value, wanted, got):
+def test_bad_transition_is_refused_and_leaves_the_memory(name, value, wanted):
     agent = make_agent(max_mem_size=3, batch_size=2)
     fill(agent, 5)
     before = {key: np.copy(memory) for key, memory in vars(agent).items()
@@ -144,9 +151,23 @@ def test_bad_transition_is_refused_and_leaves_the_memory(name, value, wanted, go
                       terminal=True)
     with pytest.raises(ValueError) as error:
         agent.store_transition(**{**transition, name: value})
-    assert str(error.value).replace("'", '') == f'{name} must be {wanted}, got {got}'
+    assert str(error.value) == f'{name} must be {wanted}, got {value!r}'
     for key, memory in before.items():
         np.testing.assert_array_equal(getattr(agent, key), memory)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('state', [1, 2, 3, 4, 5, 6, 7, 8]), ('state_', np.full(8, -3e38)),
+    ('reward', np.float32(3e38)), ('reward', -2), ('action', np.int64(3)),
+    ('action', 0)])
+def test_transition_at_the_ends_of_every_range_is_stored(name, value):
+    agent = make_agent(max_mem_size=1, batch_size=1)
+    transition = dict(state=np.ones(8), action=1, reward=9.0, state_=np.ones(8),
+                      terminal=True)
+    agent.store_transition(**{**transition, name: value})
+    memory = dict(state=agent.state_memory, state_=agent.new_state_memory,
+                  reward=agent.reward_memory, action=agent.action_memory)[name]
+    np.testing.assert_array_equal(memory[0], np.asarray(value, dtype=memory.dtype))
 
 
 def drawn_slots(agent, n_batches):
@@ -189,7 +210,7 @@ def test_batches_are_uniform_over_what_is_stored(stored, seed):
 # Choosing actions
 
 @pytest.mark.parametrize('epsilon', [0.0, 0.4, 1.0])
-def test_action_frequencies(epsilon):
+def test_best_action_comes_with_1_minus_epsilon_and_any_with_epsilon(epsilon):
     agent = make_agent(epsilon=epsilon, eps_end=0.0)
     set_values(agent, [0.0, -1.0, 2.0, 1.0])
     n = 4000
@@ -378,50 +399,58 @@ def test_without_a_seed_agents_differ():
     assert all((a != b).any() for a, b in zip(once, again))
 
 
-# Hyperparameters
+# Arguments
 
-IMAGES = 'one size of at least 1 (images need convolutional layers instead)'
+def test_defaults_are_those_of_the_video():
+    agent = Agent(0.99, 1.0, 1e-3, (8,), 64, 4)
+    assert (agent.mem_size, agent.eps_min, agent.eps_dec) == (100000, 0.01, 5e-4)
+
+
+UNIT = 'a number from 0 to 1'
+SIZE = 'a whole number of at least 1'
+BATCH = 'a whole number from 1 to max_mem_size=100'
+SHAPE = 'one size, such as (8,): a state is a vector, not a number or an image'
+SEED = 'None or a whole number from 0 to 2**64 - 1'
+BAD = {
+    'gamma': (UNIT, [1.01, -0.1, float('nan'), '0.9', None, True]),
+    'epsilon': (UNIT, [1.2, -0.2, '1', [0.5]]),
+    'eps_end': ('a number from 0 to epsilon=0.5', [-0.01, 0.6, '0.01']),
+    'eps_dec': ('a number of at least 0', [-1e-4, float('inf'), None]),
+    'lr': ('a finite number above 0', [0, -0.001, None, '1e-3', float('inf')]),
+    'n_actions': (SIZE, [0, 2.0, '4', None, True]),
+    'max_mem_size': (SIZE, [0, 1e5, None]),
+    'batch_size': (BATCH, [0, 101, 4.0, True, '64']),
+    'input_dims': (SHAPE, [(84, 84, 4), (), 8, (0,), (8.0,), ([1], [2, 3]), None]),
+    'seed': (SEED, [-1, 1.5, '0', 2 ** 64, True]),
+}
 
 
 @pytest.mark.parametrize('name, value, wanted', [
-    ('gamma', 1.01, 'from 0 to 1'),
-    ('gamma', -0.1, 'from 0 to 1'),
-    ('gamma', float('nan'), 'from 0 to 1'),
-    ('epsilon', 1.2, 'from 0 to 1'),
-    ('epsilon', -0.2, 'from 0 to 1'),
-    ('eps_end', -0.01, 'from 0 to epsilon=1.0'),
-    ('eps_end', 1.1, 'from 0 to epsilon=1.0'),
-    ('eps_dec', -1e-4, 'at least 0'),
-    ('lr', 0, 'above 0'),
-    ('lr', -0.001, 'above 0'),
-    ('n_actions', 0, 'a whole number of at least 1'),
-    ('n_actions', 2.0, 'a whole number of at least 1'),
-    ('max_mem_size', 0, 'a whole number of at least 1'),
-    ('max_mem_size', 1e5, 'a whole number of at least 1'),
-    ('batch_size', 0, 'a whole number from 1 to max_mem_size=100'),
-    ('batch_size', 101, 'a whole number from 1 to max_mem_size=100'),
-    ('batch_size', 4.0, 'a whole number from 1 to max_mem_size=100'),
-    ('input_dims', (84, 84, 4), IMAGES),
-    ('input_dims', (), IMAGES),
-    ('input_dims', 8, IMAGES),
-    ('input_dims', (0,), IMAGES),
-    ('input_dims', (8.0,), IMAGES),
-])
-def test_bad_hyperparameters_are_named(name, value, wanted):
+    (name, value, wanted) for name, (wanted, values) in BAD.items()
+    for value in values])
+def test_bad_argument_is_named(name, value, wanted):
     with pytest.raises(ValueError) as error:
-        make_agent(**{name: value})
+        make_agent(**{'epsilon': 0.5, name: value})
     assert str(error.value) == f'{name} must be {wanted}, got {value!r}'
 
 
 @pytest.mark.parametrize('change', [
     dict(gamma=0), dict(gamma=1), dict(epsilon=0.0, eps_end=0.0),
     dict(epsilon=1.0, eps_end=1.0), dict(batch_size=1), dict(batch_size=100),
-    dict(n_actions=np.int64(4)), dict(input_dims=[8]), dict(eps_dec=0)])
-def test_the_ends_of_every_range_are_allowed(change):
+    dict(n_actions=np.int64(4)), dict(input_dims=[8]), dict(eps_dec=0),
+    dict(lr=np.float32(0.5)), dict(seed=2 ** 64 - 1), dict(seed=np.int64(3)),
+    dict(max_mem_size=4)])
+def test_argument_at_the_ends_of_every_range_works(change):
     agent = make_agent(**change)
     fill(agent, 100)
     agent.learn()
     assert 0 <= agent.choose_action(np.zeros(8)) < 4
+
+
+def test_making_an_agent_leaves_denormal_numbers_alone():
+    T.set_flush_denormal(False)
+    make_agent()
+    assert np.float32(1e-40) * np.float32(1) > 0 and T.tensor(1e-40) * 1 > 0
 
 
 @pytest.mark.skipif(not T.cuda.is_available(), reason='needs a CUDA card')

@@ -7,15 +7,33 @@ import torch as T
 from simple_dqn_torch import DeepQNetwork
 from study import ROOT, table
 
-README = (ROOT / 'README.md').read_text()
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+LINK = r'\[`([^`]+)`\]\((\w+\.py)#L(\d+)\)'
 
 
-@pytest.mark.parametrize('code, script, number', re.findall(
-    r'\[`([^`]+)`\]\((\w+\.py)#L(\d+)\)', README))
+@pytest.mark.parametrize('code, script, number', re.findall(LINK, README))
 def test_linked_line_is_there(code, script, number):
-    lines = (ROOT / script).read_text().splitlines()
+    lines = (ROOT / script).read_text(encoding='utf-8').splitlines()
     found = [i for i, line in enumerate(lines, 1) if code in line]
     assert int(number) in found, f'{code!r} is in line {found} of {script}'
+
+
+def departures(script):
+    """Numbers of the lines that a comment marks as other than in the video."""
+    lines = (ROOT / script).read_text(encoding='utf-8').splitlines()
+    for i, line in enumerate(lines):
+        if '# the video:' in line or '# not in the video' in line:
+            while lines[i].lstrip().startswith('#'):  # the comment of the line below
+                i += 1
+            yield i + 1
+
+
+def test_the_table_of_differences_links_every_line_marked_and_no_other():
+    section = re.search(r'^## What differs.*?(?=^## )', README, re.M | re.S)[0]
+    linked = {(script, int(number)) for _, script, number in re.findall(LINK, section)}
+    marked = {(path.name, number) for path in ROOT.glob('*.py')
+              for number in departures(path.name)}
+    assert linked == marked and len(marked) > 20
 
 
 def test_pictures_and_linked_files_are_there():

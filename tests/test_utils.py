@@ -1,16 +1,19 @@
 """The plot by its artists, the recording by its pictures, Ctrl-C by its signal."""
 import signal
+import sys
 
 import gymnasium as gym
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch as T
 from matplotlib.figure import Figure
 from PIL import Image
 
 from simple_dqn_torch import Agent
-from utils import games_until_ctrl_c, plot_learning_curve, record_game
+from utils import (Unbroken, check_run, games_until_ctrl_c, plot_learning_curve,
+                   record_game, save_network)
 
 
 @pytest.fixture
@@ -64,9 +67,13 @@ def test_plot_shows_both_series_over_the_games(saved_figures, tmp_path):
     assert shown == set(lines)
 
 
-def test_plot_without_a_threshold_has_no_line_for_it(saved_figures, tmp_path):
-    plot(tmp_path / 'Game.png', n=3)
-    assert len(saved_figures[0].axes[1].lines) == 2
+@pytest.mark.parametrize('threshold, n_lines', [(None, 2), (0, 3), (-110.0, 3)])
+def test_plot_draws_a_threshold_if_there_is_one(threshold, n_lines, saved_figures,
+                                                tmp_path):
+    plot(tmp_path / 'Game.png', n=3, reward_threshold=threshold)
+    lines = saved_figures[0].axes[1].lines
+    assert len(lines) == n_lines
+    assert threshold is None or set(lines[-1].get_ydata()) == {threshold}
 
 
 def test_plot_is_a_sharp_png_and_touches_nothing_global(tmp_path):
@@ -161,6 +168,24 @@ class Endless(gym.Env):
         return picture
 
 
+class Scored(Endless):
+    """Steps of 2 points each, cut off by a time limit; no rate of pictures given."""
+
+    metadata = {'render_modes': ['rgb_array']}
+    made = []
+
+    def __init__(self, render_mode=None):
+        super().__init__(render_mode)
+        self.made.append(self)
+        self.closed = False
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 2.0, False, False, {}
+
+    def close(self):
+        self.closed = True
+
+
 class Blind(Endless):
     """A game without a picture."""
 
@@ -178,6 +203,7 @@ class Doubled(gym.RewardWrapper):
 
 
 gym.register('Endless-v0', Endless)
+gym.register('Scored-v0', Scored, max_episode_steps=60)
 gym.register('Blind-v0', Blind)
 
 
@@ -188,6 +214,38 @@ def test_endless_game_is_cut_and_said_to_be(tmp_path, capsys):
     with Image.open(tmp_path / 'Endless.gif') as picture:
         assert picture.n_frames == 400 and max(picture.size) <= 400
     assert seconds(tmp_path / 'Endless.gif') - 2 == pytest.approx(399 / 15, abs=0.01)
+
+
+@pytest.fixture
+def scored(tmp_path, capsys):
+    """The path of a recording of 60 steps, what was printed, and the game."""
+    env = gym.make('Scored-v0')
+    with pytest.warns(UserWarning, match='fps'):  # gymnasium's own
+        record_game(make_agent(env), env, str(tmp_path / 'Scored.gif'))
+    return tmp_path / 'Scored.gif', capsys.readouterr().out, Scored.made[-1]
+
+
+def test_recording_ends_at_the_time_limit_with_the_sum_of_the_rewards(scored):
+    _, said, _ = scored
+    assert 'saved one greedy game, score 120.00' in said
+
+
+def test_recording_is_at_30_steps_a_second_unless_the_game_says_otherwise(scored):
+    path, _, _ = scored
+    assert seconds(path) - 2 == pytest.approx(60 / 30, abs=0.1)
+
+
+def test_recording_ends_with_the_last_picture(scored):
+    path, _, game = scored
+    assert game.n_pictures == 61  # one to see whether there are any, one for each step
+    with Image.open(path) as picture:
+        picture.seek(picture.n_frames - 1)
+        row = np.asarray(picture.convert('L'))[50]
+    assert (row > 128).sum() == pytest.approx(2 * 61 * 400 / 900, abs=1)
+
+
+def test_recording_closes_its_game(scored):
+    assert scored[2].closed
 
 
 def test_game_without_a_picture_is_said_and_skipped(tmp_path, capsys):
@@ -204,13 +262,55 @@ def test_game_that_cannot_be_made_anew_is_said_and_skipped(env, tmp_path, capsys
     assert list(tmp_path.iterdir()) == []
 
 
-def test_games_are_counted_from_one():
-    assert list(games_until_ctrl_c(3)) == [1, 2, 3]
+# The network's file
 
+def test_saved_weights_can_be_loaded(env, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    network = make_agent(env).Q_eval
+    save_network(network, 'Pole')
+    assert [path.name for path in tmp_path.iterdir()] == ['Pole.pt']
+    assert capsys.readouterr().out == 'saved the network as Pole.pt\n'
+    other = make_agent(env).Q_eval
+    with T.no_grad():
+        other.fc1.bias.zero_()
+    other.load_state_dict(T.load('Pole.pt'))
+    assert T.equal(other.fc1.bias, network.fc1.bias)
+
+
+def test_write_that_fails_leaves_the_earlier_network(env, tmp_path, monkeypatch):
+    def full_disk(weights, path):
+        with open(path, 'wb') as file:
+            file.write(b'half')
+        raise OSError('no space left')
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'Pole.pt').write_bytes(b'an earlier network')
+    monkeypatch.setattr(T, 'save', full_disk)
+    with pytest.raises(OSError, match='no space left'):
+        save_network(make_agent(env).Q_eval, 'Pole')
+    assert (tmp_path / 'Pole.pt').read_bytes() == b'an earlier network'
+
+
+def test_check_of_a_run_leaves_the_files_of_an_earlier_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'Pole.pt').write_bytes(b'an earlier network')
+    check_run('Pole', 1)
+    assert (tmp_path / 'Pole.pt').read_bytes() == b'an earlier network'
+
+
+# Ctrl-C
 
 @pytest.fixture(autouse=True)
-def sigint(keep_sigint):
-    """Every test here leaves Ctrl-C as it was."""
+def sigint():
+    """Every test here leaves Ctrl-C, and standard output, as they were."""
+    handler, stdout = signal.getsignal(signal.SIGINT), sys.stdout
+    yield
+    signal.signal(signal.SIGINT, handler)
+    sys.stdout = stdout
+
+
+def test_games_are_counted_from_one():
+    assert list(games_until_ctrl_c(3)) == [1, 2, 3]
 
 
 def test_ctrl_c_ends_after_the_game_in_play(capfd):
@@ -221,5 +321,24 @@ def test_ctrl_c_ends_after_the_game_in_play(capfd):
             assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
         played.append(i)
     assert played == [1, 2, 3, 4]
-    said = capfd.readouterr().out.splitlines()
-    assert 'again ends at once' in said[0] and '4 of 10 games' in said[1]
+    assert capfd.readouterr().err == (
+        'Ctrl-C: finishing this game, then saving; again ends at once\n')
+
+
+def test_ctrl_c_after_the_last_game_says_that_all_are_played(capfd):
+    for _ in games_until_ctrl_c(2):
+        pass
+    signal.raise_signal(signal.SIGINT)
+    assert capfd.readouterr().err == (
+        'Ctrl-C: all games are played, saving; again ends at once\n')
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize('closed', [True, False])
+def test_printing_after_ctrl_c_needs_no_standard_output(closed, tmp_path, monkeypatch):
+    stdout = None
+    if closed:
+        stdout = open(tmp_path / 'log', 'w', encoding='utf-8')
+        stdout.close()
+    monkeypatch.setattr(sys, '__stdout__', stdout)
+    print('no error', file=Unbroken(), flush=True)
