@@ -1,4 +1,6 @@
 """The study's edits still fit the scripts, and its figures are those it names."""
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,9 @@ def test_edits_fit_and_leave_python(name, tmp_path):
     _, edits, _ = study.VARIANTS[name]
     study.edited(tmp_path, [study.GREEDY, *edits])
     changed = [path.name for path in tmp_path.iterdir()
-               if path.read_text() != (study.ROOT / path.name).read_text()]
+               if path.read_bytes() != (study.ROOT / path.name).read_bytes()]
     for script in changed:
-        compile((tmp_path / script).read_text(), script, 'exec')
+        compile((tmp_path / script).read_text(encoding='utf-8'), script, 'exec')
     assert set(changed) == {study.MAIN, *(script for script, _, _ in edits)}
 
 
@@ -20,6 +22,19 @@ def test_edit_that_does_not_fit_is_refused(tmp_path):
     with pytest.raises(ValueError, match='n_games = 501'):
         study.edited(tmp_path, [(study.MAIN, 'n_games = 501', '')])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_that_finish_at_once_are_all_kept_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, 'RUNS', tmp_path / 'runs.txt')
+    scores = np.arange(500) - 250
+    with ThreadPoolExecutor(8) as pool:
+        for seed in range(40):
+            pool.submit(study.keep, 'made-up', seed, scores + seed, scores[:100], seed)
+    runs = study.load('made-up', range(30, 50))
+    assert [steps for _, _, steps in runs] == list(range(30, 40))
+    for training, greedy, seed in runs:
+        np.testing.assert_array_equal(training, scores + seed)
+        np.testing.assert_array_equal(greedy, scores[:100])
 
 
 def test_row_of_two_made_up_runs():
