@@ -14,11 +14,10 @@ if __name__ == '__main__':
     T.set_flush_denormal(True)
     seed = 0
     env = gym.make('LunarLander-v3')  # the video: v2
-    name = env.spec.name  # names the files: change it to keep those of an earlier run
+    name = env.spec.name  # not in the video: names the files; change it to keep others
     agent = Agent(gamma=0.99, epsilon=1.0, batch_size=64,
-                  # the video: 4 and [8]
-                  n_actions=env.action_space.n, input_dims=env.observation_space.shape,
-                  eps_end=0.03,  # the video: 0.01
+                  n_actions=env.action_space.n, eps_end=0.03,  # the video: 4 and 0.01
+                  input_dims=env.observation_space.shape,  # the video: [8]
                   lr=0.0003,  # the video: 0.003, in the end "a little bit too high"
                   max_mem_size=100000, eps_dec=5e-4, seed=seed)
     scores, eps_history = [], []
@@ -26,7 +25,7 @@ if __name__ == '__main__':
     check_run(name, n_games)  # not in the video
     env.reset(seed=seed)  # not in the video: later resets draw on from this seed
 
-    for i in games_until_ctrl_c(n_games):  # the video: range(n_games)
+    for i in games_until_ctrl_c(n_games):  # the video: range(n_games), from 0
         score = 0
         done = False
         observation, info = env.reset()  # the video: only the observation
@@ -36,7 +35,7 @@ if __name__ == '__main__':
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
             score += reward
-            # the video: done. But a game cut off by its time limit could have gone on.
+            # the video: done; but a game cut off by its time limit could have gone on
             agent.store_transition(observation, action, reward,
                                    observation_, terminated)
             agent.learn()

@@ -7,14 +7,14 @@ import numpy as np
 
 
 class DeepQNetwork(nn.Module):
-    """The action-value function Q(s, a): a state in, one value for each action out.
+    """Values of all actions in a state: a state in, a number for each action out.
 
     lr: learning rate of Adam. input_dims: shape of a state, one size, such as (8,).
     fc1_dims, fc2_dims: units in the hidden layers. n_actions: number of outputs.
     """
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
-        super().__init__()  # the video: then saves the arguments; nothing reads them
+        super().__init__()  # the video: saves the arguments first, and uses those
         self.fc1 = nn.Linear(*input_dims, fc1_dims)
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
@@ -28,9 +28,9 @@ class DeepQNetwork(nn.Module):
         self.to(self.device)
 
     def forward(self, state):
-        """Values of all actions, (batch, n_actions) or (n_actions,).
+        """Values of all actions, of shape (batch, n_actions) or (n_actions,).
 
-        state: float32 tensor, (batch, *input_dims) or (*input_dims).
+        state: float32 tensor of shape (batch, *input_dims) or input_dims.
         """
         x = F.relu(self.fc1(state))
         x = F.relu(self.fc2(x))
@@ -41,13 +41,15 @@ class Agent:
     """Has a network, a replay memory, a way to choose actions and one to learn.
 
     gamma: discount factor of future rewards, 0 to 1.
-    epsilon, eps_end: probability of a random action at first and in the end, 0 to 1.
+    epsilon, eps_end: probability of a random action at first and in the end, 0 to 1;
+        eps_end is not above epsilon.
     eps_dec: what each step of learning takes off epsilon.
     lr: learning rate of Adam.
     input_dims: shape of a state, one size: (8,) for LunarLander.
-    batch_size: transitions in a batch. max_mem_size: transitions the memory can hold.
-    seed: makes first weights, random actions and batches repeatable; the weights come
-        from torch, so this calls torch.manual_seed. None: every agent is another.
+    n_actions: number of actions, which are 0 to n_actions - 1.
+    max_mem_size: transitions the memory can hold. batch_size: those in a batch.
+    seed: repeats the first weights, the random actions and the batches. It also calls
+        torch.manual_seed, because torch draws the weights. None: no two agents agree.
 
     Raises ValueError for an argument that cannot work.
     """
@@ -73,8 +75,7 @@ class Agent:
         self.state_memory = np.zeros((self.mem_size, *input_dims), dtype=np.float32)
         self.new_state_memory = np.zeros((self.mem_size, *input_dims),
                                          dtype=np.float32)
-        # the video: int32. torch picks values by indices of 64 bits.
-        self.action_memory = np.zeros(self.mem_size, dtype=np.int64)
+        self.action_memory = np.zeros(self.mem_size, dtype=np.int32)
         self.reward_memory = np.zeros(self.mem_size, dtype=np.float32)
         self.terminal_memory = np.zeros(self.mem_size, dtype=bool)
 
@@ -82,10 +83,11 @@ class Agent:
         """Store one step; in a full memory it replaces the oldest.
 
         state, state_: before and after the step, of shape input_dims.
-        terminal: whether state_ ended the game, so that no reward can follow.
+        terminal: whether state_ ended the game, so that no reward can follow; False
+            if a time limit cut the game off.
 
         Raises ValueError, and stores nothing, for a state of another shape, an action
-        outside action_space, or a number that is not finite.
+        outside action_space, or a state or reward that is not finite.
         """
         check_transition(self, state, action, reward, state_)  # not in the video
         index = self.mem_cntr % self.mem_size
@@ -102,7 +104,7 @@ class Agent:
 
         The best known one with probability 1 - epsilon, else any at random.
         """
-        # the video: >, which could still choose a random action when epsilon is 0
+        # the video: >, which can still choose a random action when epsilon is 0
         if self.rng.random() >= self.epsilon:
             # the video: T.tensor([observation]); the network takes a single state too
             state = T.as_tensor(observation, dtype=T.float32).to(self.Q_eval.device)
@@ -115,11 +117,14 @@ class Agent:
         return action
 
     def learn(self):
-        """One step of Q-learning on a random batch, once the memory holds a batch.
+        """One step of Q-learning on a random batch, then epsilon falls by eps_dec.
 
-        Moves Q(s, a) towards r + gamma max_a' Q(s', a'), or r alone where s' is
-        terminal: eq. 2 and algorithm 1 of Mnih et al. 2013, "Playing Atari with Deep
-        Reinforcement Learning"; eq. 6.8 of Sutton and Barto 2018.
+        Moves the value of the action taken, Q(s, a), towards the reward r + gamma times
+        the best value in the next state, max_a' Q(s', a'), or r alone where the next
+        state is terminal. Does nothing before the memory holds a batch.
+
+        Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", eq. 2 and
+        algorithm 1; Sutton and Barto 2018, "Reinforcement Learning", eq. 6.8.
         """
         if self.mem_cntr < self.batch_size:
             return
@@ -130,25 +135,24 @@ class Agent:
         # the video: np.random.choice, which shuffles the whole memory for every batch
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         device = self.Q_eval.device
-        # Pairs row i with its action: [:, action_batch] would pair it with all.
-        batch_index = T.arange(self.batch_size, device=device)
+        # Row i goes with action i: [:, action_batch] would give each row every action.
+        batch_index = np.arange(self.batch_size, dtype=np.int32)
 
         # the video: T.tensor, which copies each batch once more
         state_batch = T.from_numpy(self.state_memory[batch]).to(device)
         new_state_batch = T.from_numpy(self.new_state_memory[batch]).to(device)
         reward_batch = T.from_numpy(self.reward_memory[batch]).to(device)
         terminal_batch = T.from_numpy(self.terminal_memory[batch]).to(device)
-        # the video: stays in numpy; here it is where the values are that it picks
-        action_batch = T.from_numpy(self.action_memory[batch]).to(device)
+        action_batch = self.action_memory[batch]
 
         q_eval = self.Q_eval.forward(state_batch)[batch_index, action_batch]
         # the video: without no_grad, so that learning moves the target as well
         with T.no_grad():
-            q_next = self.Q_eval.forward(new_state_batch)  # or a target network's
+            q_next = self.Q_eval.forward(new_state_batch)  # a target network goes here
             q_next[terminal_batch] = 0.0
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
-        loss = self.Q_eval.loss(q_target, q_eval)  # the video: .to(device), needless
+        loss = self.Q_eval.loss(q_target, q_eval)  # the video: .to(device) as well
         loss.backward()
         self.Q_eval.optimizer.step()
 
@@ -161,6 +165,11 @@ WHOLE = (int, np.integer)
 NUMBER = (*WHOLE, float, np.floating)
 
 
+def is_a(kind, value):
+    """Whether value is a number of this kind; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def check_arguments(given):
     """Raise ValueError unless an Agent can work with these arguments (a dict)."""
     epsilon, size = given['epsilon'], given['max_mem_size']
@@ -169,10 +178,11 @@ def check_arguments(given):
             ('epsilon', NUMBER, lambda x: 0 <= x <= 1, 'a number from 0 to 1'),
             ('eps_end', NUMBER, lambda x: 0 <= x <= epsilon,
              f'a number from 0 to epsilon={epsilon!r}'),
-            ('eps_dec', NUMBER, lambda x: 0 <= x < np.inf, 'a number of at least 0'),
+            ('eps_dec', NUMBER, lambda x: 0 <= x < np.inf,
+             'a finite number of at least 0'),
             ('lr', NUMBER, lambda x: 0 < x < np.inf, 'a finite number above 0'),
             ('input_dims', (tuple, list),
-             lambda x: len(x) == 1 and isinstance(x[0], WHOLE) and x[0] >= 1,
+             lambda x: len(x) == 1 and is_a(WHOLE, x[0]) and x[0] >= 1,
              'one size, such as (8,): a state is a vector, not a number or an image'),
             ('n_actions', WHOLE, lambda x: x >= 1, 'a whole number of at least 1'),
             ('max_mem_size', WHOLE, lambda x: x >= 1, 'a whole number of at least 1'),
@@ -181,7 +191,7 @@ def check_arguments(given):
             ('seed', (*WHOLE, type(None)), lambda x: x is None or 0 <= x < 2 ** 64,
              'None or a whole number from 0 to 2**64 - 1')):
         value = given[name]
-        if isinstance(value, bool) or not (isinstance(value, kind) and valid(value)):
+        if not (is_a(kind, value) and valid(value)):
             raise ValueError(f'{name} must be {wanted}, got {value!r}')
 
 
@@ -193,7 +203,7 @@ def check_transition(agent, state, action, reward, state_):
             ('state', state, are_finite(state, shape), vector),
             ('state_', state_, are_finite(state_, shape), vector),
             ('reward', reward, are_finite(reward, ()), 'a finite number'),
-            ('action', action, isinstance(action, WHOLE) and 0 <= action < n_actions,
+            ('action', action, is_a(WHOLE, action) and 0 <= action < n_actions,
              f'one of {agent.action_space}')):
         if not valid:
             raise ValueError(f'{name} must be {wanted}, got {value!r}')
@@ -202,7 +212,8 @@ def check_transition(agent, state, action, reward, state_):
 def are_finite(value, shape):
     """Whether value consists of numbers of this shape, each finite as a float32."""
     try:
-        value = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):  # text, or the pair that reset() returns
+        value = np.asarray(value)
+    except (ValueError, RuntimeError):  # such as the pair that reset() returns
         return False
-    return value.shape == shape and np.abs(value).max() <= np.finfo(np.float32).max
+    return (value.shape == shape and value.dtype.kind in 'iuf'
+            and bool(np.abs(value).max() <= np.finfo(np.float32).max))

@@ -22,17 +22,20 @@ def check_run(name, n_games):
     """
     if not isinstance(n_games, int) or n_games < 1:
         raise ValueError(f'n_games must be a whole number above 0, got {n_games!r}')
-    Path(f'{name}.part').absolute().touch()
+    open(Path(f'{name}.part').absolute(), 'ab').close()
 
 
 class Unbroken(io.TextIOBase):
-    """Standard output that raises no error once nobody reads it any more."""
+    """A stream to print to that raises no error once nobody reads it any more."""
+
+    def __init__(self, stream):
+        self.stream = stream
 
     def write(self, text):
-        """Write text at once, if there is somewhere to write it to."""
+        """Write text at once, if that can be done."""
         with suppress(Exception):
-            sys.__stdout__.write(text)
-            sys.__stdout__.flush()
+            self.stream.write(text)
+            self.stream.flush()
 
 
 def games_until_ctrl_c(n_games):
@@ -48,7 +51,7 @@ def games_until_ctrl_c(n_games):
         interrupted = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         # In `python main_lunar_lander.py | tee log`, Ctrl-C has ended tee as well.
-        sys.stdout = Unbroken()
+        sys.stdout = Unbroken(sys.stdout)
         with suppress(Exception):  # not print: Ctrl-C may have come inside one
             os.write(2, f'Ctrl-C: {doing}; again ends at once\n'.encode())
 
@@ -124,7 +127,7 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, _ = game.step(action)
         done = terminated or truncated
         score += reward
-        picture = game.render()  # even if not kept: it also removes the old flames
+        picture = game.render()  # even if not kept: it also clears the old flames
         if step % skip == 0 or done:
             frame = Image.fromarray(picture)
             frame.thumbnail((400, 400))
@@ -132,7 +135,7 @@ def record_game(agent, env, filename):
         step += 1
     game.close()
 
-    # A GIF counts in 10 ms. To round the moments, not the gaps, keeps the speed.
+    # Round the moments, not the gaps: a GIF counts in 10 ms, and the gaps would drift.
     moments = 10 * np.round(np.arange(len(frames)) * 100 * skip / fps)
     frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
                    duration=[*np.diff(moments), 2000])

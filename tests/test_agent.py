@@ -100,7 +100,7 @@ def test_memory_has_a_named_array_of_its_type_for_each_part():
     assert agent.state_memory.shape == agent.new_state_memory.shape == (100, 8)
     assert agent.state_memory.dtype == agent.new_state_memory.dtype == np.float32
     assert agent.reward_memory.dtype == np.float32
-    assert agent.action_memory.dtype == np.int64
+    assert agent.action_memory.dtype == np.int32
     assert agent.terminal_memory.dtype == bool
 
 
@@ -124,7 +124,7 @@ VECTOR = 'finite numbers of shape input_dims=(8,)'
     ('state', np.zeros(7), VECTOR),
     ('state', 1.0, VECTOR),
     ('state', (np.zeros(8), {}), VECTOR),  # what gymnasium's reset returns
-    ('state', ['left'] * 8, VECTOR),
+    ('state', ['1'] * 8, VECTOR),
     ('state', [None] * 8, VECTOR),
     ('state', np.full(8, np.nan), VECTOR),
     ('state', [-np.inf, *np.zeros(7)], VECTOR),
@@ -134,12 +134,15 @@ VECTOR = 'finite numbers of shape input_dims=(8,)'
     ('action', -1, 'one of [0, 1, 2, 3]'),
     ('action', 1.5, 'one of [0, 1, 2, 3]'),
     ('action', np.array([1]), 'one of [0, 1, 2, 3]'),
-    ('action', None, 'one of [0, 1, 2, 3]'),
+    ('action', True, 'one of [0, 1, 2, 3]'),
     ('reward', float('nan'), 'a finite number'),
     ('reward', float('inf'), 'a finite number'),
     ('reward', -1e39, 'a finite number'),
     ('reward', np.array([1.0]), 'a finite number'),
     ('reward', None, 'a finite number'),
+    ('reward', '3', 'a finite number'),
+    ('reward', 1j, 'a finite number'),
+    ('reward', 10 ** 400, 'a finite number'),
 ])
 def test_bad_transition_is_refused_and_leaves_the_memory(name, value, wanted):
     agent = make_agent(max_mem_size=3, batch_size=2)
@@ -415,12 +418,13 @@ BAD = {
     'gamma': (UNIT, [1.01, -0.1, float('nan'), '0.9', None, True]),
     'epsilon': (UNIT, [1.2, -0.2, '1', [0.5]]),
     'eps_end': ('a number from 0 to epsilon=0.5', [-0.01, 0.6, '0.01']),
-    'eps_dec': ('a number of at least 0', [-1e-4, float('inf'), None]),
+    'eps_dec': ('a finite number of at least 0', [-1e-4, float('inf'), None]),
     'lr': ('a finite number above 0', [0, -0.001, None, '1e-3', float('inf')]),
     'n_actions': (SIZE, [0, 2.0, '4', None, True]),
     'max_mem_size': (SIZE, [0, 1e5, None]),
     'batch_size': (BATCH, [0, 101, 4.0, True, '64']),
-    'input_dims': (SHAPE, [(84, 84, 4), (), 8, (0,), (8.0,), ([1], [2, 3]), None]),
+    'input_dims': (SHAPE, [(84, 84, 4), (), 8, (0,), (8.0,), ([1], [2, 3]), (True,),
+                           None]),
     'seed': (SEED, [-1, 1.5, '0', 2 ** 64, True]),
 }
 

@@ -335,10 +335,9 @@ def test_ctrl_c_after_the_last_game_says_that_all_are_played(capfd):
 
 
 @pytest.mark.parametrize('closed', [True, False])
-def test_printing_after_ctrl_c_needs_no_standard_output(closed, tmp_path, monkeypatch):
+def test_printing_after_ctrl_c_needs_no_standard_output(closed, tmp_path):
     stdout = None
     if closed:
         stdout = open(tmp_path / 'log', 'w', encoding='utf-8')
         stdout.close()
-    monkeypatch.setattr(sys, '__stdout__', stdout)
-    print('no error', file=Unbroken(), flush=True)
+    print('no error', file=Unbroken(stdout), flush=True)
