@@ -14,7 +14,7 @@ if __name__ == '__main__':
     T.set_flush_denormal(True)
     seed = 0
     env = gym.make('LunarLander-v3')  # the video: v2
-    name = env.spec.name  # not in the video: names the files; change it to keep others
+    name = env.spec.name  # not in the video: another name keeps an earlier run's files
     agent = Agent(gamma=0.99, epsilon=1.0, batch_size=64,
                   n_actions=env.action_space.n, eps_end=0.03,  # the video: 4 and 0.01
                   input_dims=env.observation_space.shape,  # the video: [8]
