@@ -235,6 +235,11 @@ def test_recording_is_at_30_steps_a_second_unless_the_game_says_otherwise(scored
     assert seconds(path) - 2 == pytest.approx(60 / 30, abs=0.1)
 
 
+def test_recording_shows_about_16_pictures_a_second(scored):
+    with Image.open(scored[0]) as picture:
+        assert 12 < picture.n_frames / (60 / 30) < 20
+
+
 def test_recording_ends_with_the_last_picture(scored):
     path, _, game = scored
     assert game.n_pictures == 61  # one to see whether there are any, one for each step
