@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(__file__).resolve().with_suffix('.txt')
-FIGURE = ROOT / '.github' / 'study.png'
+PICTURES = ROOT / '.github'
 MAIN, AGENT = 'main_lunar_lander.py', 'simple_dqn_torch.py'
 N_GAMES = 500
 SOLVED = 200
@@ -48,6 +48,16 @@ WITH_GRADIENT = [
 PLAIN_ADAM = [(AGENT, 'eps=1e-4,\n                                    '
                'weight_decay=1e-4, ', '')]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
+TARGET_NETWORK = [
+    (AGENT, '        self.state_memory =', """\
+        self.Q_next = DeepQNetwork(lr, input_dims, 256, 256, n_actions)
+        self.state_memory ="""),
+    (AGENT, '        self.Q_eval.optimizer.zero_grad()\n', """\
+        if self.mem_cntr % 1000 == 0:
+            self.Q_next.load_state_dict(self.Q_eval.state_dict())
+        self.Q_eval.optimizer.zero_grad()
+"""),
+    (AGENT, 'q_next = self.Q_eval.forward', 'q_next = self.Q_next.forward')]
 
 
 def lr(value):
@@ -66,11 +76,12 @@ VARIANTS = {
     'dictated': ('the lesson as dictated',
                  lr(0.003) + eps_end(0.01) + PLAIN_ADAM + WITH_GRADIENT + EVERY_END,
                  [range(10)]),
+    'target': ('a target network', TARGET_NETWORK, [range(10)]),
     'lr-0.003': ('learning rate 0.003', lr(0.003), [range(5)]),
     'lr-0.001': ('learning rate 0.001', lr(0.001), [range(5)]),
     'gradient': ('the target with its gradient', WITH_GRADIENT, [range(5)]),
-    'every-end': ('every end of a game stored as terminal', EVERY_END, [range(5)]),
-    'no-replay': ('no replay worth the name, max_mem_size=64',
+    'every-end': ('every end stored as terminal', EVERY_END, [range(5)]),
+    'no-replay': ('a memory of 64',
                   [(MAIN, 'max_mem_size=100000', 'max_mem_size=64')],
                   [range(5)]),
     'plain-adam': ('Adam as it comes', PLAIN_ADAM, [range(10)]),
@@ -141,34 +152,26 @@ def averages(scores):
 
 def row(label, runs):
     """A line of the table: each figure's median and worst over the runs."""
-    solved, lowest = [], []
+    solved = []
     for scores, _, _ in runs:
-        curve = averages(scores)
-        good = np.flatnonzero(curve >= SOLVED)
+        good = np.flatnonzero(averages(scores) >= SOLVED)
         solved.append(100 + good[0] if good.size else np.inf)
-        if good.size:
-            lowest.append(curve[good[0]:].min())
     end = [scores[-100:].mean() for scores, _, _ in runs]
     greedy = [scores.mean() for _, scores, _ in runs]
-    share = [(scores >= SOLVED).mean() * 100 for _, scores, _ in runs]
-    steps = [steps for _, _, steps in runs]
 
     def game(value):
         return f'{value:.0f}' if np.isfinite(value) else 'never'
 
-    return (f'| {label} | {len(lowest)} of {len(runs)} | {game(np.median(solved))} / '
-            f'{game(max(solved))} | {f"{min(lowest):.0f}" if lowest else ""} | '
+    return (f'| {label} | {np.isfinite(solved).sum()}/{len(runs)} | '
+            f'{game(np.median(solved))} / {game(max(solved))} | '
             f'{np.median(end):.0f} / {min(end):.0f} | '
-            f'{np.median(greedy):.0f} / {min(greedy):.0f} | {np.median(share):.0f} % / '
-            f'{min(share):.0f} % | {np.median(steps) / 1000:.0f} |')
+            f'{np.median(greedy):.0f} / {min(greedy):.0f} |')
 
 
 def table():
     """The lines of the table, in Markdown."""
-    lines = ['| | solved | at game, median / worst | lowest average after solving | '
-             'games 401-500, median / worst | greedy mean, median / worst | '
-             'greedy games at 200 or more, median / worst | thousands of steps, '
-             'median |', '|' + ' --- |' * 8]
+    lines = ['| | solved | at game, median / worst | games 401-500, median / worst | '
+             'greedy mean, median / worst |', '|' + ' --- |' * 5]
     for name, (label, _, groups) in VARIANTS.items():
         for seeds in groups:
             if runs := load(name, seeds):
@@ -176,26 +179,26 @@ def table():
     return lines
 
 
-def figure():
-    """Draw the 100-game averages: median and full range over ten seeds."""
+def figure(path, lines):
+    """Draw 100-game averages to path: median and full range over the seeds of a line.
+
+    lines: (name, seeds, colour, label) of each.
+    """
     fig = Figure(figsize=(7, 4), layout='constrained')
     ax = fig.subplots()
     ax.set_xlabel('Game')
     ax.set_ylabel('Average score of the last 100 games')
     ax.axhline(SOLVED, color='gray', linewidth=1)
-    for name, seeds, color, label in (
-            ('defaults', range(20, 30), 'C3', 'this project'),
-            ('dictated', range(10), 'C0', 'the lesson as dictated')):
-        if runs := load(name, seeds):
-            curves = np.array([averages(scores) for scores, _, _ in runs])
-            games = np.arange(100, 100 + curves.shape[1])
-            ax.fill_between(games, curves.min(axis=0), curves.max(axis=0), color=color,
-                            alpha=0.2, linewidth=0)
-            ax.plot(games, np.median(curves, axis=0), color=color, linewidth=2.5,
-                    label=f'{label}: median and range of {len(runs)} seeds')
-    if len(ax.lines) > 1:
-        ax.legend(loc='lower right')
-        fig.savefig(FIGURE, dpi=200)
+    for name, seeds, color, label in lines:
+        curves = np.array([averages(scores) for scores, _, _ in load(name, seeds)])
+        games = np.arange(100, 100 + curves.shape[1])
+        ax.fill_between(games, curves.min(axis=0), curves.max(axis=0), color=color,
+                        alpha=0.2, linewidth=0)
+        ax.plot(games, np.median(curves, axis=0), color=color, linewidth=2.5,
+                label=f'{label}, {len(curves)} seeds')
+    ax.set_title('Median and range over the seeds', fontsize='medium')
+    fig.legend(loc='outside lower center', ncols=2)
+    fig.savefig(path, dpi=200)
 
 
 if __name__ == '__main__':
@@ -210,4 +213,11 @@ if __name__ == '__main__':
             for _ in pool.map(lambda job: run(*job), missing):
                 pass
     print(*table(), sep='\n')
-    figure()
+    figure(PICTURES / 'study.png', [
+        ('defaults', range(20, 30), 'C3', 'this project'),
+        ('dictated', range(10), 'C0', 'the lesson as dictated')])
+    figure(PICTURES / 'experiments.png', [
+        ('defaults', range(5), 'C3', 'this project'),
+        ('lr-0.003', range(5), 'C1', 'learning rate 0.003'),
+        ('no-replay', range(5), 'C2', 'a memory of 64'),
+        ('gradient', range(5), 'C0', 'a target with its gradient')])
