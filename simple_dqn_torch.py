@@ -14,7 +14,7 @@ class DeepQNetwork(nn.Module):
     """
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
-        super().__init__()  # the video: saves the arguments first, and uses those
+        super().__init__()  # the video: then saves the arguments, and uses those
         self.fc1 = nn.Linear(*input_dims, fc1_dims)
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)

@@ -80,11 +80,11 @@ VARIANTS = {
     'lr-0.003': ('learning rate 0.003', lr(0.003), [range(5)]),
     'lr-0.001': ('learning rate 0.001', lr(0.001), [range(5)]),
     'gradient': ('the target with its gradient', WITH_GRADIENT, [range(5)]),
-    'every-end': ('every end stored as terminal', EVERY_END, [range(5)]),
+    'every-end': ('time-outs stored as terminal', EVERY_END, [range(5)]),
     'no-replay': ('a memory of 64',
                   [(MAIN, 'max_mem_size=100000', 'max_mem_size=64')],
                   [range(5)]),
-    'plain-adam': ('Adam as it comes', PLAIN_ADAM, [range(10)]),
+    'plain-adam': ('plain Adam', PLAIN_ADAM, [range(10)]),
     'eps-end': ('eps_end=0.01', eps_end(0.01), [range(5)]),
 }
 
