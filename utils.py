@@ -42,7 +42,8 @@ def games_until_ctrl_c(n_games):
     """Yield the games' numbers, 1 to n_games; after Ctrl-C the current one is the last.
 
     The program then goes on after its loop; a second Ctrl-C ends it at once. Python's
-    own handling of Ctrl-C is not put back. To be called in the main thread.
+    own handling of Ctrl-C is not put back, nor its standard output, which raises no
+    error from then on. To be called in the main thread.
     """
     interrupted, doing = False, 'finishing this game, then saving'
 
