@@ -20,7 +20,7 @@ class DeepQNetwork(nn.Module):
         self.fc3 = nn.Linear(fc2_dims, n_actions)
 
         # the video: only lr. A larger eps makes smaller steps where the gradient is
-        # almost 0; weight_decay pulls unused weights to 0; fused=True is just faster.
+        # almost 0; weight_decay pulls weights towards 0; fused=True is just faster.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, eps=1e-4,
                                     weight_decay=1e-4, fused=True)
         self.loss = nn.MSELoss()
@@ -135,7 +135,7 @@ class Agent:
         # the video: np.random.choice, which shuffles the whole memory for every batch
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         device = self.Q_eval.device
-        # Row i goes with action i: [:, action_batch] would give each row every action.
+        # Pairs each row with its own action: [:, action_batch] would give it all of them.
         batch_index = np.arange(self.batch_size, dtype=np.int32)
 
         # the video: T.tensor, which copies each batch once more

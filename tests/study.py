@@ -191,6 +191,8 @@ def figure(path, lines):
     ax.axhline(SOLVED, color='gray', linewidth=1)
     for name, seeds, color, label in lines:
         curves = np.array([averages(scores) for scores, _, _ in load(name, seeds)])
+        if not len(curves):
+            continue  # none of its runs is there yet
         games = np.arange(100, 100 + curves.shape[1])
         ax.fill_between(games, curves.min(axis=0), curves.max(axis=0), color=color,
                         alpha=0.2, linewidth=0)
