@@ -135,7 +135,7 @@ class Agent:
         # the video: np.random.choice, which shuffles the whole memory for every batch
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         device = self.Q_eval.device
-        # Pairs each row with its own action: [:, action_batch] would give it all of them.
+        # Pairs each row with its own action: [:, action_batch] would give it all.
         batch_index = np.arange(self.batch_size, dtype=np.int32)
 
         # the video: T.tensor, which copies each batch once more
