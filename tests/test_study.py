@@ -1,6 +1,7 @@
 """The study's edits still fit the scripts, and its figures are those it names."""
 from concurrent.futures import ThreadPoolExecutor
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -48,3 +49,9 @@ def test_row_of_two_made_up_runs():
     row = study.row('one', [(early[:400], greedy, 1000)])
     assert row == '| one | 1/1 | 117 / 117 | 150 / 150 | 250 / 250 |'
     assert '| 0/1 | never / never |' in study.row('other', [(late, greedy, 1)])
+    assert '| 1/1 | 100 / 100 |' in study.row('other', [(late, greedy, 1)], 199)
+
+
+@pytest.mark.parametrize('name', study.OTHER_GAMES)
+def test_other_games_are_solved_where_gymnasium_says(name):
+    assert study.OTHER_GAMES[name] == gym.spec(name).reward_threshold
