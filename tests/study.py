@@ -136,9 +136,9 @@ def finished():
 
 
 def load(name, seeds):
-    """The runs of a variant that are there: a list of (scores, greedy, steps)."""
+    """The runs of a variant that are there: {seed: (scores, greedy, steps)}."""
     runs = finished()
-    return [runs[name, seed] for seed in seeds if (name, seed) in runs]
+    return {seed: runs[name, seed] for seed in seeds if (name, seed) in runs}
 
 
 def averages(scores):
@@ -174,8 +174,8 @@ def table():
     for name, (label, _, groups) in VARIANTS.items():
         for seeds in groups:
             if runs := load(name, seeds):
-                lines.append(row(f'{label}, seeds {seeds[0]}-{seeds[-1]}', runs,
-                                 OTHER_GAMES.get(name, SOLVED)))
+                lines.append(row(f'{label}, seeds {min(runs)}-{max(runs)}',
+                                 [*runs.values()], OTHER_GAMES.get(name, SOLVED)))
     return lines
 
 
@@ -190,9 +190,10 @@ def figure(path, lines):
     ax.set_ylabel('Average score of the last 100 games')
     ax.axhline(SOLVED, color='gray', linewidth=1)
     for name, seeds, color, label in lines:
-        curves = np.array([averages(scores) for scores, _, _ in load(name, seeds)])
-        if not len(curves):
-            continue  # none of its runs is there yet
+        runs = load(name, seeds).values()
+        if not runs:
+            continue  # none is there yet
+        curves = np.array([averages(scores) for scores, _, _ in runs])
         games = np.arange(100, 100 + curves.shape[1])
         ax.fill_between(games, curves.min(axis=0), curves.max(axis=0), color=color,
                         alpha=0.2, linewidth=0)

@@ -32,8 +32,9 @@ def test_runs_that_finish_at_once_are_all_kept_whole(tmp_path, monkeypatch):
         for seed in range(40):
             pool.submit(study.keep, 'made-up', seed, scores + seed, scores[:100], seed)
     runs = study.load('made-up', range(30, 50))
-    assert [steps for _, _, steps in runs] == list(range(30, 40))
-    for training, greedy, seed in runs:
+    assert list(runs) == list(range(30, 40))
+    for seed, (training, greedy, steps) in runs.items():
+        assert steps == seed
         np.testing.assert_array_equal(training, scores + seed)
         np.testing.assert_array_equal(greedy, scores[:100])
 
