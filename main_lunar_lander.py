@@ -16,9 +16,9 @@ if __name__ == '__main__':
     env = gym.make('LunarLander-v3')  # the video: v2
     name = env.spec.name  # not in the video: another name keeps an earlier run's files
     agent = Agent(gamma=0.99, epsilon=1.0, batch_size=64,
-                  n_actions=env.action_space.n, eps_end=0.05,  # the video: 4 and 0.01
+                  n_actions=env.action_space.n, eps_end=0.03,  # the video: 4 and 0.01
                   input_dims=env.observation_space.shape,  # the video: [8]
-                  lr=0.001, lr_decay=0.99999,  # the video: 0.003, constant, "too high"
+                  lr=0.0003, lr_decay=1,  # the video: 0.003, "a little bit too high"
                   max_mem_size=100000, eps_dec=5e-4, seed=seed)
     scores, eps_history = [], []
     n_games = 500

@@ -139,9 +139,9 @@ def test_the_plot_shows_what_was_printed(three):
 def test_the_numbers_of_the_script_reach_the_agent(three):
     agent = three.agent
     assert (agent.gamma, agent.batch_size, agent.mem_size) == (0.99, 64, 100000)
-    assert (agent.eps_min, agent.eps_dec) == (0.05, 5e-4)
+    assert (agent.eps_min, agent.eps_dec) == (0.03, 5e-4)
     scheduler = agent.Q_eval.scheduler
-    assert (scheduler.base_lrs, scheduler.gamma) == ([0.001], 0.99999)
+    assert (scheduler.base_lrs, scheduler.gamma) == ([0.0003], 1)
 
 
 def test_the_game_is_closed(three):
