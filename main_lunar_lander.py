@@ -23,7 +23,7 @@ if __name__ == '__main__':
     scores, eps_history = [], []
     n_games = 500
     check_run(name, n_games)  # not in the video
-    env.reset(seed=seed)  # not in the video: later resets draw on from this seed
+    env.reset(seed=seed)  # not in the video: later resets go on from this seed
 
     for i in games_until_ctrl_c(n_games):  # the video: range(n_games), from 0
         score = 0

@@ -137,10 +137,10 @@ class Agent:
         self.Q_eval.optimizer.zero_grad()
 
         max_mem = min(self.mem_cntr, self.mem_size)
-        # the video: np.random.choice, which shuffles the whole memory for every batch
+        # the video: np.random.choice, which shuffles all indices for every batch
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         device = self.Q_eval.device
-        # Pairs each row with its own action: [:, action_batch] would give it all.
+        # Pairs each row with its own action: [:, action_batch] pairs it with all.
         batch_index = np.arange(self.batch_size, dtype=np.int32)
 
         # the video: T.tensor, which copies each batch once more
