@@ -77,13 +77,13 @@ VARIANTS = {
     'dictated': ('the lesson as dictated',
                  [number('lr', 0.003), number('eps_end', 0.01), *PLAIN_ADAM,
                   *WITH_GRADIENT, *EVERY_END], [range(10)]),
-    'falling': ('a learning rate that falls', FALLING, [range(30, 40)]),
-    'target': ('a target network', TARGET_NETWORK, [range(10)]),
+    'falling': ('falling learning rate', FALLING, [range(30, 40)]),
+    'target': ('target network', TARGET_NETWORK, [range(10)]),
     'lr-0.003': ('learning rate 0.003', [number('lr', 0.003)], [range(5)]),
     'lr-0.001': ('learning rate 0.001', [number('lr', 0.001)], [range(5)]),
-    'gradient': ('the target with its gradient', WITH_GRADIENT, [range(5)]),
+    'gradient': ('target with its gradient', WITH_GRADIENT, [range(5)]),
     'every-end': ('time-outs stored as terminal', EVERY_END, [range(5)]),
-    'no-replay': ('a memory of 64', [number('max_mem_size', 64)], [range(5)]),
+    'no-replay': ('memory of 64', [number('max_mem_size', 64)], [range(5)]),
     'plain-adam': ('plain Adam', PLAIN_ADAM, [range(10)]),
     'eps-end': ('eps_end=0.01', [number('eps_end', 0.01)], [range(5)]),
     **{name: (name, [(MAIN, "'LunarLander-v3'", f"'{name}'")], [range(10)])
@@ -175,12 +175,13 @@ def row(label, runs, solved_at=SOLVED):
 
 def table():
     """The lines of the table, in Markdown."""
-    lines = ['| | solved | at game, median / worst | games 401-500, median / worst | '
-             'greedy mean, median / worst |', '|' + ' --- |' * 5]
+    lines = ['| run, seeds | solved | at game, median / worst | '
+             'games 401 to 500, median / worst | greedy mean, median / worst |',
+             '|' + ' --- |' * 5]
     for name, (label, _, groups) in VARIANTS.items():
         for seeds in groups:
             if runs := load(name, seeds):
-                lines.append(row(f'{label}, seeds {min(runs)}-{max(runs)}',
+                lines.append(row(f'{label}, {min(runs)} to {max(runs)}',
                                  [*runs.values()], OTHER_GAMES.get(name, SOLVED)))
     return lines
 
