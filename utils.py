@@ -1,82 +1,60 @@
-"""What the main script needs besides the agent: Ctrl-C, the plot, the recording."""
+"""What the main script needs besides the agent: checks, files, plot and recording."""
 import copy
-import io
-import os
-import signal
-import sys
-from contextlib import suppress
+import tempfile
+from itertools import count
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import torch as T
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageOps
 
 
-def check_run(name, n_games):
-    """Refuse, before the first game, a run whose result could not be saved.
+def check_run(env, n_games):
+    """Refuse, before the first game, a run that cannot be trained or saved.
 
-    Raises ValueError unless n_games is a whole number of at least 1, and OSError, with
-    the folder's path, unless a file of this name can be written there.
+    Raises ValueError unless n_games is a whole number of at least 1 and env is one
+    game with discrete actions that count from 0; OSError, with the path, if the
+    current folder cannot be written to.
     """
     if not isinstance(n_games, int) or n_games < 1:
         raise ValueError(f'n_games must be a whole number above 0, got {n_games!r}')
-    open(Path(f'{name}.part').absolute(), 'ab').close()
+    actions = env.action_space
+    if not isinstance(actions, gym.spaces.Discrete) or actions.start != 0:
+        raise ValueError('env must be one game, made by gym.make, with the actions '
+                         f'Discrete(n), which count from 0, got {actions!r}')
+    tempfile.TemporaryFile(dir=Path.cwd()).close()
 
 
-class Unbroken(io.TextIOBase):
-    """A stream to print to that raises no error once nobody reads it any more."""
-
-    def __init__(self, stream):
-        self.stream = stream
-
-    def write(self, text):
-        """Write text at once, if that can be done."""
-        with suppress(Exception):
-            self.stream.write(text)
-            self.stream.flush()
+def write(filename, save):
+    """Let save(path) write a file, which appears as filename only once it is whole."""
+    with tempfile.TemporaryDirectory(dir=Path(filename).parent) as folder:
+        part = Path(folder, Path(filename).name)
+        save(part)
+        part.replace(filename)
 
 
-def games_until_ctrl_c(n_games):
-    """Yield the games' numbers, 1 to n_games; after Ctrl-C the current one is the last.
+def save_network(network, env):
+    """Save a network's weights under the name of its game, and return that name.
 
-    The program then goes on after its loop; a second Ctrl-C ends it at once. Python's
-    own handling of Ctrl-C is not put back, nor its standard output, which raises no
-    error from then on. To be called in the main thread.
+    A run after it gets a number: LunarLander.pt, then LunarLander-2.pt. A name is free
+    if no .pt, .png or .gif in the current folder has it.
     """
-    interrupted, doing = False, 'finishing this game, then saving'
-
-    def handle(signum, frame):
-        nonlocal interrupted
-        interrupted = True
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        # In `python main_lunar_lander.py | tee log`, Ctrl-C has ended tee as well.
-        sys.stdout = Unbroken(sys.stdout)
-        with suppress(Exception):  # not print: Ctrl-C may have come inside one
-            os.write(2, f'Ctrl-C: {doing}; again ends at once\n'.encode())
-
-    signal.signal(signal.SIGINT, handle)
-    for i in range(1, n_games + 1):
-        yield i
-        if interrupted:
-            print(f'stopped after {i} of {n_games} games')
-            return
-    doing = 'all games are played, saving'
+    game = env.spec.name if env.spec else type(env.unwrapped).__name__
+    names = (game if i == 1 else f'{game}-{i}' for i in count(1))
+    name = next(name for name in names if not any(
+        Path(name + ending).exists() for ending in ('.pt', '.png', '.gif')))
+    write(f'{name}.pt', lambda part: T.save(network.state_dict(), part))
+    return name
 
 
-def save_network(network, name):
-    """Save a network's weights as name.pt; an older file stays until all is written."""
-    T.save(network.state_dict(), f'{name}.part')
-    os.replace(f'{name}.part', f'{name}.pt')
-    print(f'saved the network as {name}.pt')
-
-
-def plot_learning_curve(x, scores, epsilons, filename, reward_threshold=None):
+def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     """Plot epsilon (left axis) and scores (right axis) over games to an image file.
 
-    x, scores, epsilons: one entry a game. filename: its stem becomes the title.
-    reward_threshold: score that counts as solved, drawn as a line; None draws none.
+    x, scores, epsilons: one entry a game; the last epsilon may be missing.
+    filename: its stem becomes the title.
+    spec: gymnasium's of the game; its reward_threshold, if any, is drawn as a line.
     """
     averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
 
@@ -84,23 +62,20 @@ def plot_learning_curve(x, scores, epsilons, filename, reward_threshold=None):
     fig = Figure(figsize=(7, 4.4), layout='constrained')
     ax = fig.subplots()
     ax2 = ax.twinx()
-    ax.set(title=f'Deep Q-learning: {Path(filename).stem}', xlabel='Game',
-           ylim=(-0.02, 1.02))
+    ax.set(title=f'Deep Q-learning: {Path(filename).stem}', xlabel='Game')
     ax.locator_params(axis='x', integer=True, min_n_ticks=1)
     ax.set_ylabel('Epsilon', color='C0')
     ax.tick_params(axis='y', colors='C0')
     ax2.set_ylabel('Score')
 
-    ax.plot(x, epsilons, color='C0', label='epsilon')
+    ax.plot(x[:len(epsilons)], epsilons, color='C0', label='epsilon')
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
-    ax2.plot(x, averages, color='C3', linewidth=2.5,
-             label='average of the last 100 games')
-    if reward_threshold is not None:
-        ax2.axhline(reward_threshold, color='gray', linewidth=1,
-                    label=f'solved: {reward_threshold:g}')
+    ax2.plot(x, averages, color='C3', linewidth=2.5, label='average of the last 100')
+    if spec and spec.reward_threshold is not None:
+        ax2.axhline(spec.reward_threshold, color='gray', linewidth=1,
+                    label=f'solved: {spec.reward_threshold:g}')
     fig.legend(loc='outside lower center', ncols=4)
-    fig.savefig(filename, dpi=200)
-    print(f'saved the learning curve as {filename}')
+    write(filename, lambda part: fig.savefig(part, dpi=200))
 
 
 def record_game(agent, env, filename):
@@ -108,37 +83,28 @@ def record_game(agent, env, filename):
 
     A copy of the agent plays, without random actions; the agent stays as it is.
     Always the same start (seed 0); at most 400 pictures, about 1 MB.
+    Returns filename and the score in words, or why there is no recording.
     """
-    try:
-        game = gym.make(env.spec, render_mode='rgb_array')
-        observation, _ = game.reset(seed=0)
-        Image.fromarray(game.render())
-    except Exception as error:  # whatever it is, it must not end the run
-        print(f'no {filename}: {env.spec.id} offers no picture ({error})')
-        return
-
     greedy = copy.copy(agent)
     greedy.epsilon, greedy.rng = 0.0, np.random.default_rng()
-    fps = game.metadata.get('render_fps', 30)
-    skip = max(1, round(fps / 16))  # 16 pictures a second are smooth, and a small file
-    frames = []
-    score, step, done = 0, 0, False
-    while not done and len(frames) < 400:
-        action = greedy.choose_action(observation)
-        observation, reward, terminated, truncated, _ = game.step(action)
-        done = terminated or truncated
-        score += reward
-        picture = game.render()  # even if not kept: it also clears the old flames
-        if step % skip == 0 or done:
-            frame = Image.fromarray(picture)
-            frame.thumbnail((400, 400))
-            frames.append(frame.quantize(64, dither=Image.Dither.NONE))
-        step += 1
-    game.close()
+    frames, score, done = [], 0, False
+    try:
+        with gym.make(env.spec, render_mode='rgb_array') as game:
+            fps = game.metadata.get('render_fps', 30)
+            skip = max(1, round(fps / 16))  # 16 pictures a second: a small file
+            observation, _ = game.reset(seed=0)
+            while not done and len(frames) < 400 * skip:
+                action = greedy.choose_action(observation)
+                observation, reward, terminated, truncated, _ = game.step(action)
+                done = terminated or truncated
+                score += reward
+                frame = ImageOps.contain(Image.fromarray(game.render()), (400, 400))
+                frames.append(frame.quantize(64, dither=Image.Dither.NONE))
+    except Exception as error:  # a game that cannot be shown can still be trained
+        return f'no {filename}: the game cannot be shown ({error})'
 
-    # Round the moments, not the gaps: a GIF counts in 10 ms, and the gaps would drift.
-    moments = 10 * np.round(np.arange(len(frames)) * 100 * skip / fps)
-    frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
-                   duration=[*np.diff(moments), 2000])
-    print(f'saved {"one" if done else "the start of a"} greedy game, '
-          f'score {score:.2f}, as {filename}')
+    frames = frames[::-skip][::-1]  # counted from the end, to keep the last one
+    duration = [round(1000 * skip / fps, -1)] * (len(frames) - 1) + [2000]
+    write(filename, lambda part: frames[0].save(
+        part, save_all=True, append_images=frames[1:], duration=duration, loop=0))
+    return f'{filename} ({"a" if done else "the start of a"} game, score {score:.2f})'
