@@ -13,14 +13,14 @@ if __name__ == '__main__':
     n_games = 500
     env = gym.make('LunarLander-v3')  # the video: v2
     check_run(env, n_games)  # not in the video
-    # the video: n_actions=4, input_dims=[8] and lr=0.003, "a little bit too high"
+    # the video: 4 actions, 8 inputs; learning rate 0.003, "a little bit too high"
     agent = Agent(gamma=0.99, epsilon=1.0, lr=0.0001, batch_size=64,
                   n_actions=env.action_space.n, input_dims=env.observation_space.shape,
                   eps_end=0.01, eps_dec=5e-4, max_mem_size=100000, seed=seed)
     scores, eps_history = [], []
     env.reset(seed=seed)  # not in the video: later resets go on from this seed
 
-    try:  # not in the video: Ctrl-C or an error ends the games, and all is saved
+    try:  # not in the video: what was learned is saved, whatever ends the games
         for i in range(n_games):
             score = 0
             done = False
@@ -46,7 +46,7 @@ if __name__ == '__main__':
             print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
                   f'epsilon {agent.epsilon:.2f}', flush=True)
     except KeyboardInterrupt:
-        print('stopped by Ctrl-C')
+        pass  # Ctrl-C gives up the game in play, and is no error
     finally:
         if scores:
             name = save_network(agent.Q_eval, env)  # not in the video

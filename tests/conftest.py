@@ -1,11 +1,21 @@
-"""Where the tests find the project, and which warnings they forgive."""
+"""Where the tests find the project, how they play it, and games of their own."""
+import io
+import os
+import runpy
+import subprocess
 import sys
+from contextlib import redirect_stdout
+from types import SimpleNamespace
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch as T
+from matplotlib.figure import Figure
 
 import study
 
+LANDER = "gym.make('LunarLander-v3')"
 sys.path.insert(0, str(study.ROOT))
 T.set_num_threads(1)  # two beside another program wait for each other, for minutes
 
@@ -19,3 +29,92 @@ def pytest_configure(config):
         '__module__ attribute:DeprecationWarning')
 
 
+@pytest.fixture(scope='module')
+def play(tmp_path_factory):
+    """Run the edited script here; its folder, output, error, names and figures.
+
+    The script starts with the names in given.
+    """
+    def play(n, make, seed=0, folder=None, **given):
+        folder = folder or tmp_path_factory.mktemp('run')
+        study.edited(folder, study.games(n, seed, make))
+        error, names, figures, savefig = None, {}, [], Figure.savefig
+        with pytest.MonkeyPatch.context() as patch, \
+                redirect_stdout(io.StringIO()) as output:
+            patch.chdir(folder)
+            patch.setattr(Figure, 'savefig', lambda figure, *args, **kwargs: (
+                figures.append(figure), savefig(figure, *args, **kwargs)))
+            try:
+                names = runpy.run_path(study.MAIN, given, run_name='__main__')
+            except Exception as caught:
+                error = caught
+        return SimpleNamespace(folder=folder, output=output.getvalue(), error=error,
+                               figures=figures, **names)
+    return play
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the edited script as a program, without a display; the process."""
+    def start(n):
+        study.edited(tmp_path, study.games(n, 0, LANDER))
+        env = {name: value for name, value in os.environ.items() if name not in (
+            'DISPLAY', 'WAYLAND_DISPLAY', 'MPLBACKEND', 'PYTHONUNBUFFERED')}
+        return subprocess.Popen([sys.executable, study.MAIN], cwd=tmp_path, env=env,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True)
+    return start
+
+
+class Homemade(gym.Env):
+    """A game as people write them: it returns one array and changes it in place.
+
+    The array holds the number of the step and its tenth. A step brings 2 points; a game
+    has length steps. on_step(game) is called in each, and can raise an error.
+    """
+
+    metadata = {'render_modes': ['rgb_array'], 'render_fps': 15}
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+    made = []
+
+    def __init__(self, render_mode=None, length=5, on_step=None):
+        self.render_mode, self.length, self.on_step = render_mode, length, on_step
+        self.array, self.n_games, self.closed = np.zeros(2, np.float32), 0, 0
+        self.made.append(self)
+
+    def reset(self, seed=None, options=None):
+        self.array[:] = 0
+        self.n_games += 1
+        return self.array, {}
+
+    def step(self, action):
+        self.array += 1, 0.1
+        reward = self.on_step and self.on_step(self)
+        return self.array, reward or 2.0, self.array[0] >= self.length, False, {}
+
+    def render(self):
+        """A bar that grows by two pixels a step."""
+        picture = np.zeros((300, 900, 3), dtype=np.uint8)
+        picture[:, :2 * int(self.array[0])] = 255
+        return picture
+
+    def close(self):
+        self.closed += 1
+
+
+class Blind(Homemade):
+    """A game without a picture."""
+
+    metadata = {'render_modes': []}
+
+
+class Doubled(gym.RewardWrapper):
+    """A wrapper that gymnasium cannot make anew."""
+
+    def reward(self, reward):
+        return 2 * reward
+
+
+gym.register('Homemade-v0', Homemade, disable_env_checker=True)
+gym.register('Blind-v0', Blind)

@@ -1,29 +1,23 @@
-"""The main script, edited as a user edits it and run as a user runs it."""
-import io
+"""The main script, edited as a reader edits it and run as a reader runs it."""
 import os
 import re
-import runpy
+import shutil
 import signal
-import subprocess
 import sys
-from contextlib import redirect_stdout
-from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
-from matplotlib.figure import Figure
 from PIL import Image
 
 import study
-from simple_dqn_torch import DeepQNetwork
+from conftest import LANDER, Homemade
 
-PLAIN = {name: value for name, value in os.environ.items() if name not in (
-    'DISPLAY', 'WAYLAND_DISPLAY', 'MPLBACKEND', 'PYTHONUNBUFFERED')}
 NUMBER = r'(-?\d+\.\d\d)'
 EPISODE = re.compile(rf'episode (\d+) score {NUMBER} average score {NUMBER} '
                      rf'epsilon {NUMBER}')
+posix_only = pytest.mark.skipif(sys.platform == 'win32', reason='unlike POSIX')
 
 
 def episodes(output):
@@ -32,102 +26,44 @@ def episodes(output):
     return np.array([match.groups() for match in found if match], dtype=float)
 
 
-def n_games(n):
-    """The edit that sets the number of games."""
-    return 'n_games = 500', f'n_games = {n}'
-
-
-@pytest.fixture(scope='module')
-def play(tmp_path_factory):
-    """Edit the script, run it in this process; its names, output and folder."""
-    sigint = signal.getsignal(signal.SIGINT)
-
-    def play(*edits):
-        folder = tmp_path_factory.mktemp('run')
-        study.edited(folder, [(study.MAIN, *edit) for edit in edits])
-        with pytest.MonkeyPatch.context() as patch, \
-                redirect_stdout(io.StringIO()) as output:
-            patch.chdir(folder)
-            names = runpy.run_path(study.MAIN, run_name='__main__')
-        return SimpleNamespace(folder=folder, output=output.getvalue(), **names)
-
-    yield play
-    signal.signal(signal.SIGINT, sigint)
-    T.set_flush_denormal(False)
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Edit the script, start it as a program, without a display; the process."""
-    def start(*edits):
-        study.edited(tmp_path, [(study.MAIN, *edit) for edit in edits])
-        return subprocess.Popen([sys.executable, study.MAIN], cwd=tmp_path, env=PLAIN,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True)
-    return start
-
-
-def check_files(folder, name):
-    """The three files of a run are there, named after the game, and sound."""
-    assert {path.name for path in folder.glob(f'{name}.*')} == {
-        f'{name}.pt', f'{name}.png', f'{name}.gif'}
-    for ending in ('png', 'gif'):
-        with Image.open(folder / f'{name}.{ending}') as picture:
-            picture.load()
-            assert ending == 'png' or picture.n_frames > 1
-    return T.load(folder / f'{name}.pt', weights_only=True, map_location='cpu')
+def check_files(folder, *names, endings=('.pt', '.png', '.gif')):
+    """Runs of these names left their files, with sound pictures, and nothing else."""
+    left = {path for path in folder.iterdir()
+            if path.suffix != '.py' and path.name != '__pycache__'}
+    assert {path.name for path in left} == {name + ending for name in names
+                                            for ending in endings}
+    for path in left:
+        if path.suffix != '.pt':
+            with Image.open(path) as picture:
+                picture.load()
 
 
 # Three games of LunarLander
 
 @pytest.fixture(scope='module')
 def three(play):
-    """The script as it stands, three games long; also what it plotted and closed."""
-    figures, closed = [], []
-    savefig, close = Figure.savefig, gym.wrappers.TimeLimit.close
-
-    def watched_savefig(figure, *args, **kwargs):
-        figures.append(figure)
-        savefig(figure, *args, **kwargs)
-
-    def watched_close(env):
-        closed.append(env)
-        close(env)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, 'savefig', watched_savefig)
-        patch.setattr(gym.wrappers.TimeLimit, 'close', watched_close)
-        T.set_num_threads(2)
-        run = play(n_games(3))
-    run.n_threads, run.figures, run.closed = T.get_num_threads(), figures, closed
+    """A run of three games, started with two threads."""
+    T.set_num_threads(2)
+    run = play(3, LANDER)
+    run.n_threads = T.get_num_threads()
     T.set_num_threads(1)
     return run
 
 
-def test_each_game_prints_its_score_the_average_and_epsilon(three):
+def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     number, score, average, epsilon = episodes(three.output).T
     np.testing.assert_array_equal(number, [1, 2, 3])
     np.testing.assert_allclose(average, np.cumsum(score) / number, atol=0.011)
     assert 1 > epsilon[0] > epsilon[1] > epsilon[2] > 0.5
     np.testing.assert_allclose(score, three.scores, atol=0.0051)
-
-
-def test_a_run_leaves_its_network_curve_and_recording_and_says_so(three):
+    assert re.fullmatch(
+        rf'saved LunarLander\.pt, LunarLander\.png and LunarLander\.gif '
+        rf'\(a game, score {NUMBER}\)', three.output.splitlines()[3])
     check_files(three.folder, 'LunarLander')
-    assert len(three.output.splitlines()) == 6
-    for ending in ('pt', 'png', 'gif'):
-        assert len(re.findall(rf'\bLunarLander\.{ending}\b', three.output)) == 1
+    weights = T.load(three.folder / 'LunarLander.pt')
+    assert all(T.equal(weights[name], value)
+               for name, value in three.agent.Q_eval.state_dict().items())
 
-
-def test_the_network_saved_is_the_one_trained(three):
-    network = DeepQNetwork(1e-3, (8,), 256, 256, 4)
-    network.load_state_dict(T.load(three.folder / 'LunarLander.pt'))
-    states = T.randn(20, 8, device=network.device)
-    assert T.equal(network(states), three.agent.Q_eval(states))
-
-
-def test_the_plot_shows_what_was_printed(three):
-    number, score, _, epsilon = episodes(three.output).T
     left, right = three.figures[0].axes
     for axis, label, values in ((left, 'epsilon', epsilon), (right, 'score', score)):
         line, = [line for line in axis.lines if line.get_label() == label]
@@ -136,157 +72,149 @@ def test_the_plot_shows_what_was_printed(three):
     assert 'solved: 200' in {line.get_label() for line in right.lines}
 
 
-def test_the_numbers_of_the_script_reach_the_agent(three):
+def test_the_numbers_are_those_of_the_video_and_the_learning_rate_is_as_written(three):
     agent = three.agent
     assert (agent.gamma, agent.batch_size, agent.mem_size) == (0.99, 64, 100000)
-    assert (agent.eps_min, agent.eps_dec) == (0.03, 5e-4)
-    scheduler = agent.Q_eval.scheduler
-    assert (scheduler.base_lrs, scheduler.gamma) == ([0.0003], 1)
+    assert (agent.eps_min, agent.eps_dec) == (0.01, 5e-4)
+    _, written, _ = study.number('lr', None)
+    assert written == f'lr={agent.Q_eval.optimizer.param_groups[0]["lr"]}'
 
 
-def test_the_game_is_closed(three):
-    assert three.env in three.closed
-
-
-def test_the_script_runs_on_one_thread_without_denormal_numbers(three):
-    assert three.n_threads == 1
-    assert T.tensor(1e-40) * 1 == 0
-
-
-def test_another_process_plays_the_same_games(three, start):
-    with start(n_games(3)) as process:
+def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
+    with start(3) as process:
         output, errors = process.communicate(timeout=80)
-    assert (process.returncode, errors) == (0, '')
-    assert output == three.output
+    assert (process.returncode, errors, output) == (0, '', three.output)
+    assert three.n_threads == 1
 
 
-# One thing edited
+# Another game, another seed
 
-def test_another_game_is_one_edited_line(play):
-    run = play(n_games(3), ("gym.make('LunarLander-v3')", "gym.make('CartPole-v1')"))
-    scores = episodes(run.output)[:, 1]
+def test_another_game_is_one_edited_line_and_each_run_has_its_own_files(play):
+    first = play(3, "gym.make('CartPole-v1')")
+    scores = episodes(first.output)[:, 1]
     assert len(scores) == 3 and scores.min() >= 8  # a pole takes that long to fall
-    weights = check_files(run.folder, 'CartPole')
-    assert weights['fc1.weight'].shape == (256, 4)
-    assert weights['fc3.weight'].shape == (2, 256)
     # A fallen pole ends each game for good: as many terminal states as games.
-    assert run.agent.mem_cntr == scores.sum()
-    assert run.agent.terminal_memory.sum() == 3
-    assert run.agent.terminal_memory[run.agent.mem_cntr - 1]
+    memory = first.agent.terminal_memory
+    assert memory.sum() == 3 and np.flatnonzero(memory)[-1] == scores.sum() - 1
+    kept = (first.folder / 'CartPole.pt').read_bytes()
+    second = play(3, "gym.make('CartPole-v1')", seed=1, folder=first.folder)
+    assert 'CartPole-2.pt, CartPole-2.png and CartPole-2.gif' in second.output
+    check_files(first.folder, 'CartPole', 'CartPole-2')
+    assert (first.folder / 'CartPole.pt').read_bytes() == kept
 
 
 @pytest.fixture(scope='module')
 def short_games(play):
     """105 games of LunarLander, each cut off after 9 steps; seed 1."""
-    return play(n_games(105), ('seed = 0', 'seed = 1'),
-                ("gym.make('LunarLander-v3')",
-                 "gym.make('LunarLander-v3', max_episode_steps=9)"))
+    return play(105, "gym.make('LunarLander-v3', max_episode_steps=9)", seed=1)
 
 
-def test_a_game_cut_off_by_its_time_limit_is_not_terminal(short_games):
+def test_steps_follow_each_other_and_a_time_limit_is_no_end(short_games):
     assert short_games.agent.mem_cntr == 105 * 9
     assert not short_games.agent.terminal_memory.any()
-
-
-def test_the_forgotten_line_each_step_starts_where_the_last_one_ended(short_games):
     states, new_states = (memory[:105 * 9].reshape(105, 9, 8) for memory in (
         short_games.agent.state_memory, short_games.agent.new_state_memory))
     np.testing.assert_array_equal(new_states[:, :-1], states[:, 1:])
     # A game starts somewhere new, not where the one before was cut off.
     assert (new_states[:-1, -1] != states[1:, 0]).any(axis=1).all()
-
-
-def test_the_average_is_that_of_the_last_100_games(short_games):
     _, scores, averages, _ = episodes(short_games.output).T
     for i in (50, 99, 100, 104):
-        assert averages[i] == pytest.approx(scores[max(0, i - 99):i + 1].mean(),
-                                            abs=0.011)
+        mean = scores[max(0, i - 99):i + 1].mean()
+        assert averages[i] == pytest.approx(mean, abs=0.011)
 
 
-def test_the_seed_is_that_of_the_game(short_games):
-    env = gym.make('LunarLander-v3')
+def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
+    agent, env = short_games.agent, gym.make('LunarLander-v3')
     env.reset(seed=1)
     for i in range(2):  # one reset a game, drawing on from the seed
         observation, _ = env.reset()
-        np.testing.assert_array_equal(short_games.agent.state_memory[i * 9],
-                                      observation)
-        for action in short_games.agent.action_memory[i * 9:i * 9 + 9]:
+        np.testing.assert_array_equal(agent.state_memory[i * 9], observation)
+        for action in agent.action_memory[i * 9:i * 9 + 9]:
             env.step(action)
-    env.close()
-
-
-def test_the_seed_is_that_of_the_agent(short_games):
-    rng = np.random.default_rng(1)
-    actions = []
+    rng, actions = np.random.default_rng(1), []
     for _ in range(63):  # no batch is drawn yet, and epsilon is 1
         rng.random()
         actions.append(rng.choice(4))
-    np.testing.assert_array_equal(short_games.agent.action_memory[:63], actions)
+    np.testing.assert_array_equal(agent.action_memory[:63], actions)
 
 
-def test_another_name_keeps_the_files_of_an_earlier_run(play):
-    run = play(n_games(1), ('name = env.spec.name', "name = 'second'"))
-    check_files(run.folder, 'second')
-    assert not list(run.folder.glob('LunarLander.*'))
+# A game made by hand
+
+def test_a_game_that_changes_its_array_in_place_is_trained_right(play):
+    game = Homemade()
+    run = play(2, 'game', game=game)
+    step = np.array([0, 1, 2, 3, 4] * 2)
+    rows = np.column_stack([step, step / 10])
+    np.testing.assert_allclose(run.agent.state_memory[:10], rows, 1e-6)
+    np.testing.assert_allclose(run.agent.new_state_memory[:10], rows + [1, 0.1], 1e-6)
+    assert 'saved Homemade.pt, Homemade.png and no Homemade.gif: ' in run.output
+    check_files(run.folder, 'Homemade', endings=('.pt', '.png'))
+    assert game.closed
 
 
-@pytest.mark.parametrize('edit, error, wanted', [
-    (n_games(0), ValueError, 'n_games must be a whole number above 0, got 0'),
-    (n_games(1.5), ValueError, 'n_games must be a whole number above 0, got 1.5'),
-    (('name = env.spec.name', "name = 'nowhere/Lander'"), FileNotFoundError,
-     r'[\\/]run\d+[\\/]nowhere[\\/]Lander.part'),
-])
-def test_a_run_that_could_not_be_saved_is_refused_before_it_plays(edit, error, wanted,
-                                                                  play, monkeypatch):
-    steps = []
-    monkeypatch.setattr(gym.wrappers.TimeLimit, 'step',
-                        lambda env, action: steps.append(action))
-    with pytest.raises(error, match=wanted):
-        play(edit)
-    assert steps == []
+@pytest.mark.parametrize('result, error', [
+    (RuntimeError('broken'), 'broken'), (KeyboardInterrupt(), None),
+    (float('nan'), 'reward must be a finite number, got nan')])
+@pytest.mark.parametrize('n_finished', [0, 1, 2])
+def test_whatever_ends_a_run_keeps_the_games_before(play, result, error, n_finished):
+    def on_step(game):
+        if (game.n_games, game.array[0]) == (n_finished + 2, 3):  # one more: the seed's
+            if isinstance(result, BaseException):
+                raise result
+            return result
+
+    run = play(40, "gym.make('Homemade-v0', on_step=on_step)", on_step=on_step)
+    assert len(episodes(run.output)) == n_finished
+    assert (run.error and str(run.error)) == error
+    check_files(run.folder, *['Homemade'][:n_finished])
+    last = 'saved Homemade.pt, ' if n_finished else 'no game was finished'
+    assert last in run.output.splitlines()[-1]
 
 
-# Ctrl-C
+# What cannot be trained or saved
 
-posix_only = pytest.mark.skipif(sys.platform == 'win32',
-                                reason='a signal cannot be sent to one process alone')
+GAME = ('env must be one game, made by gym.make, with the actions Discrete(n), which '
+        'count from 0, got ')
 
+
+@pytest.mark.parametrize('n, make, wanted', [
+    (0, LANDER, 'n_games must be a whole number above 0, got 0'),
+    (1.5, LANDER, 'n_games must be a whole number above 0, got 1.5'),
+    (9, "gym.make('LunarLander-v3', continuous=True)", f'{GAME}Box(-1.0, 1.0, (2,)'),
+    (9, "gym.make_vec('CartPole-v1', num_envs=2)", f'{GAME}MultiDiscrete([2 2])'),
+    (9, 'from_one()', f'{GAME}Discrete(2, start=1)'),
+    pytest.param(9, 'without_folder()', '[Errno 2]', marks=posix_only)])
+def test_a_run_that_cannot_be_trained_or_saved_is_refused(play, n, make, wanted):
+    game = Homemade()
+
+    def from_one():
+        game.action_space = gym.spaces.Discrete(2, start=1)
+        return game
+
+    def without_folder():
+        shutil.rmtree(os.getcwd())
+        return game
+
+    run = play(n, make, from_one=from_one, without_folder=without_folder)
+    assert isinstance(run.error, (ValueError, OSError))
+    assert str(run.error).startswith(wanted)
+    assert run.output == '' and game.n_games == 0
+
+
+# Ctrl-C as it comes
 
 @posix_only
-def test_ctrl_c_keeps_the_games_played(start, tmp_path):
-    with start() as process:
+@pytest.mark.parametrize('reader', ['stays', 'is gone'])
+def test_ctrl_c_keeps_the_games_played(start, tmp_path, reader):
+    with start(500) as process:
         output = process.stdout.readline() + process.stdout.readline()
-        assert output.startswith('episode 1 ')  # read at once, though piped
+        assert len(episodes(output)) == 2  # read at once, though piped
+        if reader == 'is gone':  # as in `python main_lunar_lander.py | tee log`
+            process.stdout.close()
+            process.stdout = None
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert errors == 'Ctrl-C: finishing this game, then saving; again ends at once\n'
-    n = len(episodes(output + rest))
-    assert 2 <= n < 10
-    assert f'{n} of 500 games' in rest
+        output, errors = process.communicate(timeout=60)
     check_files(tmp_path, 'LunarLander')
-
-
-@posix_only
-def test_ctrl_c_that_also_ends_the_reader_of_the_output_keeps_the_games(start,
-                                                                        tmp_path):
-    with start() as process:
-        process.stdout.readline()
-        process.stdout.close()  # as `tee` does, in `python main_lunar_lander.py | tee`
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
-        assert process.stderr.read().count('\n') == 1
-    assert process.returncode == 0
-    check_files(tmp_path, 'LunarLander')
-
-
-@posix_only
-def test_second_ctrl_c_ends_at_once(start, tmp_path):
-    with start() as process:
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.readline().startswith('Ctrl-C')
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
-    assert process.returncode == -signal.SIGINT
-    assert not (tmp_path / 'LunarLander.gif').exists()
+    if reader == 'stays':
+        assert (process.returncode, errors) == (0, '')
+        assert output.splitlines()[-1].startswith('saved LunarLander.pt, ')

@@ -1,0 +1,32 @@
+"""The network and its gradients in numpy alone; w holds the weights by name."""
+import numpy as np
+
+
+def numpy_norm(x):
+    """Layer normalisation: values of mean 0 and variance 1, and what divided them."""
+    deviation = np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+    return (x - x.mean(axis=1, keepdims=True)) / deviation, deviation
+
+
+def numpy_forward(w, x):
+    """The network in numpy: the values, and what the gradient needs."""
+    n1, s1 = numpy_norm(x @ w['fc1.weight'].T + w['fc1.bias'])
+    n2, s2 = numpy_norm(np.maximum(n1, 0) @ w['fc2.weight'].T + w['fc2.bias'])
+    return np.maximum(n2, 0) @ w['fc3.weight'].T + w['fc3.bias'], (n1, s1, n2, s2)
+
+
+def numpy_gradients(w, x, actions, targets):
+    """Gradients of the mean squared error to constant targets, by the chain rule."""
+    def through_norm(d, n, s):
+        d = d * (n > 0)
+        return (d - d.mean(1, keepdims=True) - n * (d * n).mean(1, keepdims=True)) / s
+
+    values, (n1, s1, n2, s2) = numpy_forward(w, x)
+    rows = np.arange(len(x))
+    d3 = np.zeros_like(values)
+    d3[rows, actions] = 2 * (values[rows, actions] - targets) / len(x)
+    d2 = through_norm(d3 @ w['fc3.weight'], n2, s2)
+    d1 = through_norm(d2 @ w['fc2.weight'], n1, s1)
+    return {'fc1.weight': d1.T @ x, 'fc1.bias': d1.sum(0),
+            'fc2.weight': d2.T @ np.maximum(n1, 0), 'fc2.bias': d2.sum(0),
+            'fc3.weight': d3.T @ np.maximum(n2, 0), 'fc3.bias': d3.sum(0)}
