@@ -94,8 +94,7 @@ def test_memory_is_a_ring_of_named_arrays():
         assert memory.dtype == dtype
 
 
-TRANSITION = dict(state=np.ones(8), action=1, reward=9.0, state_=np.ones(8),
-                  terminal=True)
+TRANSITION = dict(state=np.ones(8), action=1, reward=9.0, state_=np.ones(8), terminal=1)
 VECTOR = 'finite numbers of shape input_dims=(8,)'
 
 

@@ -118,9 +118,8 @@ def test_steps_follow_each_other_and_a_time_limit_is_no_end(short_games):
     # A game starts somewhere new, not where the one before was cut off.
     assert (new_states[:-1, -1] != states[1:, 0]).any(axis=1).all()
     _, scores, averages, _ = episodes(short_games.output).T
-    for i in (50, 99, 100, 104):
-        mean = scores[max(0, i - 99):i + 1].mean()
-        assert averages[i] == pytest.approx(mean, abs=0.011)
+    means = [scores[max(0, i - 99):i + 1].mean() for i in range(105)]
+    np.testing.assert_allclose(averages, means, atol=0.011)
 
 
 def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
@@ -196,7 +195,6 @@ def test_a_run_that_cannot_be_trained_or_saved_is_refused(play, n, make, wanted)
         return game
 
     run = play(n, make, from_one=from_one, without_folder=without_folder)
-    assert isinstance(run.error, (ValueError, OSError))
     assert str(run.error).startswith(wanted)
     assert run.output == '' and game.n_games == 0
 
