@@ -7,7 +7,7 @@ import numpy as np
 
 
 class DeepQNetwork(nn.Module):
-    """Values of all actions in a state: a state in, a number for each action out.
+    """Takes a state and returns a value for each action.
 
     lr: learning rate of Adam. input_dims: shape of a state, one size, such as (8,).
     fc1_dims, fc2_dims: units in the hidden layers. n_actions: number of outputs.
@@ -15,7 +15,7 @@ class DeepQNetwork(nn.Module):
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
         super().__init__()
-        self.fc1_dims, self.fc2_dims = fc1_dims, fc2_dims  # the video: saves them all
+        self.fc1_dims, self.fc2_dims = fc1_dims, fc2_dims  # the video: all arguments
         self.fc1 = nn.Linear(*input_dims, fc1_dims)
         self.fc2 = nn.Linear(fc1_dims, fc2_dims)
         self.fc3 = nn.Linear(fc2_dims, n_actions)
@@ -35,8 +35,8 @@ class DeepQNetwork(nn.Module):
         What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
         Difference Learning".
         """
-        # not in the video: a step of learning changes the values of other states too,
-        # and these are the next targets. layer_norm limits by how much.
+        # not in the video: layer_norm. A step for one state also changes the values of
+        # other states, and these are later targets. layer_norm limits these changes.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
         return self.fc3(x)  # no activation: a value can be negative or above one
@@ -54,14 +54,14 @@ class Agent:
     n_actions: number of actions, which are 0 to n_actions - 1.
     max_mem_size: transitions the memory can hold. batch_size: those in a batch.
     seed: repeats the first weights, the random actions and the batches. It also calls
-        torch.manual_seed, because torch draws the weights. None: no two agents agree.
+        torch.manual_seed, because torch draws the weights. None: each agent differs.
 
     Raises ValueError for an argument that cannot work.
     """
 
     def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
                  max_mem_size=100000, eps_end=0.01, eps_dec=5e-4, seed=None):
-        check_arguments(locals())  # not in the video
+        check_arguments(locals())  # not in the video: locals() holds the arguments
         self.gamma = gamma
         self.epsilon = epsilon
         self.eps_min = eps_end
@@ -93,7 +93,8 @@ class Agent:
         Raises ValueError, and stores nothing, for a state of another shape, an action
         outside action_space, or a state or reward that is not finite.
         """
-        check_transition(self, state, action, reward, state_)  # not in the video
+        # not in the video: refuses what cannot be stored
+        check_transition(self, state, action, reward, state_)
         index = self.mem_cntr % self.mem_size
         self.state_memory[index] = state
         self.new_state_memory[index] = state_
@@ -110,7 +111,7 @@ class Agent:
         """
         # the video: >, which can still choose a random action when epsilon is 0
         if self.rng.random() >= self.epsilon:
-            # the video: T.tensor([observation]); the network takes a single state too
+            # the video: T.tensor([observation]); the network also takes one state alone
             state = T.as_tensor(observation, dtype=T.float32).to(self.Q_eval.device)
             with T.no_grad():  # the video: records a gradient here that nothing uses
                 actions = self.Q_eval.forward(state)
@@ -121,11 +122,11 @@ class Agent:
         return action
 
     def learn(self):
-        """One step of Q-learning on a random batch, then epsilon falls by eps_dec.
+        """One step of Q-learning on a random batch. Then epsilon falls, to eps_end.
 
-        Moves the value of the action taken, Q(s, a), towards the reward r + gamma times
-        the best value in the next state, max_a' Q(s', a'), or r alone where the next
-        state is terminal. Does nothing before the memory holds a batch.
+        Moves Q(s, a), the value of the action taken, towards a target. The target is
+        r + gamma * max_a' Q(s', a'), or r alone if the next state s' is terminal.
+        Does nothing before the memory holds a batch.
 
         Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", eq. 2 and
         algorithm 1; Sutton and Barto 2018, "Reinforcement Learning", eq. 6.8.
@@ -139,7 +140,7 @@ class Agent:
         # the video: np.random.choice, which shuffles all indices for every batch
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         device = self.Q_eval.device
-        # Pairs each row with its own action: [:, action_batch] pairs it with all.
+        # Pairs row i with its own action. [:, action_batch] pairs it with all of them.
         batch_index = np.arange(self.batch_size, dtype=np.int32)
 
         # the video: T.tensor, which copies each batch once more
@@ -150,7 +151,7 @@ class Agent:
         action_batch = self.action_memory[batch]
 
         q_eval = self.Q_eval.forward(state_batch)[batch_index, action_batch]
-        # the video: without no_grad, so that learning moves the target as well
+        # the video: without no_grad, so a gradient also flows into the target
         with T.no_grad():
             q_next = self.Q_eval.forward(new_state_batch)  # a target network goes here
             q_next[terminal_batch] = 0.0
@@ -164,13 +165,13 @@ class Agent:
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
 
 
-# Here the lesson ends. What follows refuses, by name, what cannot work.
+# Here the lesson ends. What follows checks the input and names what is wrong.
 WHOLE = (int, np.integer)
 NUMBER = (*WHOLE, float, np.floating)
 
 
 def is_a(kind, value):
-    """Whether value is a number of this kind; True and False are none."""
+    """Whether value is of one of these types; True and False count as no numbers."""
     return isinstance(value, kind) and not isinstance(value, bool)
 
 

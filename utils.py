@@ -14,21 +14,20 @@ from PIL import Image, ImageOps
 def check_run(env, n_games):
     """Refuse, before the first game, a run that cannot be trained or saved.
 
-    Raises ValueError unless n_games is a whole number of at least 1 and env is one
-    game with discrete actions that count from 0; OSError, with the path, if the
+    Raises ValueError unless n_games is a whole number of at least 1 and env is a single
+    game with discrete actions that start at 0. Raises OSError, with the path, if the
     current folder cannot be written to.
     """
     if not isinstance(n_games, int) or n_games < 1:
         raise ValueError(f'n_games must be a whole number above 0, got {n_games!r}')
-    actions = env.action_space
-    if not isinstance(actions, gym.spaces.Discrete) or actions.start != 0:
-        raise ValueError('env must be one game, made by gym.make, with the actions '
-                         f'Discrete(n), which count from 0, got {actions!r}')
+    if not isinstance(env.action_space, gym.spaces.Discrete) or env.action_space.start:
+        raise ValueError('env must be a single game whose actions are Discrete(n) and '
+                         f'start at 0, got {env.action_space!r}')
     tempfile.TemporaryFile(dir=Path.cwd()).close()
 
 
 def write(filename, save):
-    """Let save(path) write a file, which appears as filename only once it is whole."""
+    """Write a file by save(path). It gets its own name only when it is complete."""
     with tempfile.TemporaryDirectory(dir=Path(filename).parent) as folder:
         part = Path(folder, Path(filename).name)
         save(part)
@@ -38,8 +37,8 @@ def write(filename, save):
 def save_network(network, env):
     """Save a network's weights under the name of its game, and return that name.
 
-    A run after it gets a number: LunarLander.pt, then LunarLander-2.pt. A name is free
-    if no .pt, .png or .gif in the current folder has it.
+    Later runs get a number: LunarLander.pt, then LunarLander-2.pt. A name is free if no
+    .pt, .png or .gif in the current folder has it.
     """
     game = env.spec.name if env.spec else type(env.unwrapped).__name__
     names = (game if i == 1 else f'{game}-{i}' for i in count(1))
@@ -52,9 +51,9 @@ def save_network(network, env):
 def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     """Plot epsilon (left axis) and scores (right axis) over games to an image file.
 
-    x, scores, epsilons: one entry a game; the last epsilon may be missing.
-    filename: its stem becomes the title.
-    spec: gymnasium's of the game; its reward_threshold, if any, is drawn as a line.
+    x, scores, epsilons: one entry a game. Ctrl-C can cost the last epsilon.
+    filename: its name without the ending is the title.
+    spec: the game's env.spec; its reward_threshold, if it has one, is drawn as a line.
     """
     averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
 
@@ -65,7 +64,6 @@ def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     ax.set(title=f'Deep Q-learning: {Path(filename).stem}', xlabel='Game')
     ax.locator_params(axis='x', integer=True, min_n_ticks=1)
     ax.set_ylabel('Epsilon', color='C0')
-    ax.tick_params(axis='y', colors='C0')
     ax2.set_ylabel('Score')
 
     ax.plot(x[:len(epsilons)], epsilons, color='C0', label='epsilon')
@@ -79,31 +77,34 @@ def plot_learning_curve(x, scores, epsilons, filename, spec=None):
 
 
 def record_game(agent, env, filename):
-    """Play one greedy game of env, made anew, and write it as a GIF at natural speed.
+    """Play one greedy game of env, made again, and write it as a GIF at natural speed.
 
     A copy of the agent plays, without random actions; the agent stays as it is.
-    Always the same start (seed 0); at most 400 pictures, about 1 MB.
+    The start is always the same (seed 0). At most 400 pictures, about 1 MB.
     Returns filename and the score in words, or why there is no recording.
     """
-    greedy = copy.copy(agent)
+    greedy = copy.copy(agent)  # with its own random numbers, though none decides
     greedy.epsilon, greedy.rng = 0.0, np.random.default_rng()
-    frames, score, done = [], 0, False
+    frames, score, step, done = [], 0, 0, False
     try:
         with gym.make(env.spec, render_mode='rgb_array') as game:
             fps = game.metadata.get('render_fps', 30)
-            skip = max(1, round(fps / 16))  # 16 pictures a second: a small file
+            skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
             observation, _ = game.reset(seed=0)
-            while not done and len(frames) < 400 * skip:
+            while not done and len(frames) < 400:
                 action = greedy.choose_action(observation)
                 observation, reward, terminated, truncated, _ = game.step(action)
                 done = terminated or truncated
                 score += reward
-                frame = ImageOps.contain(Image.fromarray(game.render()), (400, 400))
-                frames.append(frame.quantize(64, dither=Image.Dither.NONE))
-    except Exception as error:  # a game that cannot be shown can still be trained
-        return f'no {filename}: the game cannot be shown ({error})'
+                picture = game.render()  # even if not kept: it clears the old flames
+                if step % skip == 0 or done:
+                    frame = ImageOps.contain(Image.fromarray(picture), (400, 400))
+                    frames.append(frame.quantize(64, dither=Image.Dither.NONE))
+                step += 1
+    except Exception as error:  # the agent is trained all the same
+        return f'no {filename}: the game cannot be made again and shown ({error!r})'
 
-    frames = frames[::-skip][::-1]  # counted from the end, to keep the last one
+    # A GIF counts in 10 ms. Its last picture stays for 2 s.
     duration = [round(1000 * skip / fps, -1)] * (len(frames) - 1) + [2000]
     write(filename, lambda part: frames[0].save(
         part, save_all=True, append_images=frames[1:], duration=duration, loop=0))

@@ -172,8 +172,7 @@ def test_whatever_ends_a_run_keeps_the_games_before(play, result, error, n_finis
 
 # What cannot be trained or saved
 
-GAME = ('env must be one game, made by gym.make, with the actions Discrete(n), which '
-        'count from 0, got ')
+GAME = 'env must be a single game whose actions are Discrete(n) and start at 0, got '
 
 
 @pytest.mark.parametrize('n, make, wanted', [
