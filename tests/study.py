@@ -216,6 +216,7 @@ def figure(filename, panels):
     labels = {}
     for ax, (game, lines) in zip(axes, panels.items()):
         ax.set_title(game, fontsize='medium')
+        ax.set_xlabel('Game')
         ax.axhline(SOLVED[game], color='gray', linewidth=1)
         ax.set_xticks([100, 300, 500])
         for name, seeds, color in lines:
@@ -228,7 +229,6 @@ def figure(filename, panels):
                             alpha=0.2, linewidth=0)
             labels[VARIANTS[name][0]], = ax.plot(x, np.median(curves, axis=0),
                                                  color=color, linewidth=2)
-    fig.supxlabel('Game', fontsize='medium')
     fig.supylabel('Average of the last 100 games', fontsize='medium')
     fig.legend(labels.values(), labels, loc='outside lower center', ncols=2)
     fig.savefig(PICTURES / filename, dpi=240)
