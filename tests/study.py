@@ -179,7 +179,7 @@ def row(label, runs, solved_at):
     greedy = [scores.mean() for _, scores, _ in runs]
 
     def game(value):
-        return f'{value:.0f}' if np.isfinite(value) else 'never'
+        return f'{np.ceil(value):.0f}' if np.isfinite(value) else 'never'
 
     return (f'| {label} | {np.isfinite(solved).sum()}/{len(runs)} | '
             f'{game(np.median(solved))} / {game(max(solved))} | '
