@@ -97,17 +97,9 @@ FRESH, CHANGES = range(40, 50), range(5)
 LINES = [
     *(('defaults', game, FRESH) for game in SOLVED),
     ('dictated', LANDER, range(10)),
-    ('no-norm', POLE, CHANGES),
-    ('no-norm', LANDER, CHANGES),
-    ('target', POLE, CHANGES),
-    ('target', LANDER, CHANGES),
-    ('defaults', POLE, CHANGES),
-    ('defaults', LANDER, CHANGES),
-    ('lr-0.003', LANDER, CHANGES),
-    ('no-replay', LANDER, CHANGES),
-    ('gradient', LANDER, CHANGES),
-    ('every-end', POLE, CHANGES),
-    ('both', LANDER, CHANGES),
+    *((name, POLE, CHANGES) for name in ('defaults', 'no-norm', 'target', 'every-end')),
+    *((name, LANDER, CHANGES) for name in (
+        'defaults', 'no-norm', 'target', 'both', 'lr-0.003', 'no-replay', 'gradient')),
 ]
 
 
@@ -201,7 +193,7 @@ def table():
              '|' + ' --- |' * 5]
     for name, game, seeds in LINES:
         if runs := load(name, game, seeds):
-            label = f'{VARIANTS[name][0]}, {game}, {seeds[0]} to {seeds[-1]}'
+            label = f'{VARIANTS[name][0]}, {game}, {seeds[0]}–{seeds[-1]}'
             lines.append(row(label, runs, SOLVED[game]))
     return lines
 
