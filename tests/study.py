@@ -1,6 +1,6 @@
 """What the lesson reaches over many seeds, and which of its lines buys what.
 
-    python tests/study.py            # every run that is missing, then table and figure
+    python tests/study.py            # every run that is missing, then table and figures
     python tests/study.py table      # both from the runs that are there
 
 A run is main_lunar_lander.py itself, edited the way a reader edits it, with 100 greedy
@@ -174,9 +174,9 @@ def row(label, runs, solved_at):
         return f'{np.ceil(value):.0f}' if np.isfinite(value) else 'never'
 
     return (f'| {label} | {np.isfinite(solved).sum()}/{len(runs)} | '
-            f'{game(np.median(solved))} / {game(max(solved))} | '
-            f'{np.median(end):.0f} / {min(end):.0f} | '
-            f'{np.median(greedy):.0f} / {min(greedy):.0f} |')
+            f'{game(np.median(solved))} ({game(max(solved))}) | '
+            f'{np.median(end):.0f} ({min(end):.0f}) | '
+            f'{np.median(greedy):.0f} ({min(greedy):.0f}) |')
 
 
 def load(name, game, seeds):
@@ -188,8 +188,8 @@ def load(name, game, seeds):
 
 def table():
     """The lines of the table, in Markdown."""
-    lines = ['| run, game, seeds | solved | at game, median / worst | '
-             'games 401 to 500, median / worst | greedy mean, median / worst |',
+    lines = ['| run, game, seeds | solved | at game, median (worst) | '
+             'games 401 to 500, median (worst) | greedy mean, median (worst) |',
              '|' + ' --- |' * 5]
     for name, game, seeds in LINES:
         if runs := load(name, game, seeds):
@@ -204,7 +204,7 @@ def figure(filename, panels):
     panels: {game: [(variant, seeds, colour), ...]}.
     """
     fig = Figure(figsize=(6, 3.2), layout='constrained')
-    axes = fig.subplots(1, len(panels))
+    axes, = fig.subplots(1, len(panels), squeeze=False)
     labels = {}
     for ax, (game, lines) in zip(axes, panels.items()):
         ax.set_title(game, fontsize='medium')
@@ -237,9 +237,12 @@ if __name__ == '__main__':
             for _ in pool.map(lambda job: run(*job), missing):
                 pass
     print(*table(), sep='\n')
-    project = ('defaults', FRESH, 'C3')
+    project, no_norm = ('defaults', FRESH, 'C3'), ('no-norm', CHANGES, 'C0')
+    target = ('target', CHANGES, 'C2')
     figure('study.png', {
-        LANDER: [project, ('dictated', range(10), 'C7'), ('no-norm', CHANGES, 'C0'),
-                 ('lr-0.003', CHANGES, 'C1'), ('no-replay', CHANGES, 'C4')],
-        POLE: [project, ('no-norm', CHANGES, 'C0'), ('target', CHANGES, 'C2')],
+        LANDER: [project, ('dictated', range(10), 'C7'), no_norm, target],
+        POLE: [project, no_norm, target],
         ACROBOT: [project]})
+    figure('experiments.png', {
+        LANDER: [('defaults', CHANGES, 'C3'), ('lr-0.003', CHANGES, 'C1'),
+                 ('no-replay', CHANGES, 'C4')]})

@@ -27,9 +27,9 @@ def test_row_of_two_made_up_runs():
     late[:] = 199
     greedy = np.repeat([100.0, 300.0], [25, 75])
     row = study.row('both', [(early, greedy, 1000), (late, greedy - 1, 3000)], 200)
-    assert row == '| both | 1/2 | never / never | 250 / 199 | 250 / 249 |'
+    assert row == '| both | 1/2 | never (never) | 250 (199) | 250 (249) |'
     row = study.row('one', [(early[:400], greedy, 1000)], 200)
-    assert row == '| one | 1/1 | 117 / 117 | 150 / 150 | 250 / 250 |'
-    assert '| 1/1 | 100 / 100 |' in study.row('other', [(late, greedy, 1)], 199)
+    assert row == '| one | 1/1 | 117 (117) | 150 (150) | 250 (250) |'
+    assert '| 1/1 | 100 (100) |' in study.row('other', [(late, greedy, 1)], 199)
     assert all(gym.spec(game).reward_threshold == solved
                for game, solved in study.SOLVED.items())
