@@ -170,11 +170,12 @@ def row(label, runs, solved_at):
     end = [scores[-100:].mean() for scores, _, _ in runs]
     greedy = [scores.mean() for _, scores, _ in runs]
 
-    def game(value):
-        return f'{np.ceil(value):.0f}' if np.isfinite(value) else 'never'
+    def game(median, latest):
+        latest = f'{latest:.0f}' if np.isfinite(latest) else 'never'
+        return f'{np.ceil(median):.0f} ({latest})' if np.isfinite(median) else 'never'
 
     return (f'| {label} | {np.isfinite(solved).sum()}/{len(runs)} | '
-            f'{game(np.median(solved))} ({game(max(solved))}) | '
+            f'{game(np.median(solved), max(solved))} | '
             f'{np.median(end):.0f} ({min(end):.0f}) | '
             f'{np.median(greedy):.0f} ({min(greedy):.0f}) |')
 
@@ -188,12 +189,11 @@ def load(name, game, seeds):
 
 def table():
     """The lines of the table, in Markdown."""
-    lines = ['| run, game, seeds | solved | at game, median (worst) | '
-             'games 401 to 500, median (worst) | greedy mean, median (worst) |',
+    lines = ['| run, game, seeds | solved | at game | games 401 to 500 | greedy mean |',
              '|' + ' --- |' * 5]
     for name, game, seeds in LINES:
         if runs := load(name, game, seeds):
-            label = f'{VARIANTS[name][0]}, {game}, {seeds[0]}–{seeds[-1]}'
+            label = f'{VARIANTS[name][0]}, {game}, {seeds[0]}-{seeds[-1]}'
             lines.append(row(label, runs, SOLVED[game]))
     return lines
 
