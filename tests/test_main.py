@@ -204,15 +204,15 @@ def test_a_run_that_cannot_be_trained_or_saved_is_refused(play, n, make, wanted)
 @pytest.mark.parametrize('reader', ['stays', 'is gone'])
 def test_ctrl_c_keeps_the_games_played(start, tmp_path, reader):
     with start(500) as process:
-        output = process.stdout.readline() + process.stdout.readline()
-        assert len(episodes(output)) == 2  # read at once, though piped
-        if reader == 'is gone':  # as in `python main_lunar_lander.py | tee log`
-            process.stdout.close()
-            process.stdout = None
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        for i, line in enumerate(process.stdout):
+            if i % 10 == 1:  # again if lost: Python drops one inside Box2D's __del__
+                process.send_signal(signal.SIGINT)
+                if reader == 'is gone':  # as in `python main_lunar_lander.py | tee log`
+                    process.stdout.close()
+                    process.stdout = None
+                    break
+        process.communicate(timeout=60)
     check_files(tmp_path, 'LunarLander')
     if reader == 'stays':
-        # Box2D may complain of an object that Ctrl-C left half made.
-        assert process.returncode == 0 and 'KeyboardInterrupt' not in errors
-        assert output.splitlines()[-1].startswith('saved LunarLander.pt, ')
+        assert i < 50  # each line comes at once, though piped
+        assert process.returncode == 0 and line.startswith('saved LunarLander.pt, ')
