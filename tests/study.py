@@ -1,7 +1,7 @@
 """What the lesson reaches over many seeds, and which of its lines buys what.
 
     python tests/study.py            # every run that is missing, then table and figures
-    python tests/study.py table      # both from the runs that are there
+    python tests/study.py table      # these from the runs that are there
 
 A run is main_lunar_lander.py itself, edited the way a reader edits it, with 100 greedy
 games added at its end. It takes minutes; two go on at a time, each with a core of its
