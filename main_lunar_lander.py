@@ -4,21 +4,28 @@ import numpy as np
 import torch as T
 
 from simple_dqn_torch import Agent
-# the video: only plot_learning_curve, from the author's own repository
 from utils import check_run, plot_learning_curve, record_game, save_network
 
 if __name__ == '__main__':
-    T.set_num_threads(1)  # not in the video: the same course on any number of cores
+    T.set_num_threads(1)  # a seed then gives the same result on any number of cores
     seed = 0
     n_games = 500
     env = gym.make('LunarLander-v3')  # the video: v2
-    check_run(env, n_games)  # not in the video: refuses what cannot work
-    # the video: 4 actions, 8 inputs; learning rate 0.003, "a little bit too high"
-    agent = Agent(gamma=0.99, epsilon=1.0, batch_size=64, n_actions=env.action_space.n,
-                  eps_end=0.01, input_dims=env.observation_space.shape, lr=0.0001,
-                  max_mem_size=100000, eps_dec=5e-4, seed=seed)
+    check_run(env)
+    agent = Agent(
+        gamma=0.99,  # worth of a reward one step later; closer to 1 looks further ahead
+        epsilon=1.0,  # share of random actions at first; less explores less
+        batch_size=64,  # transitions in a step of learning; more is smoother but slower
+        n_actions=env.action_space.n,  # 4: no engine, left, main, right
+        eps_end=0.01,  # share of random actions in the end; more explores, but crashes
+        input_dims=env.observation_space.shape,  # (8,): what the lander sees
+        # the video: 0.003, "a little bit too high"
+        lr=0.0001,  # size of a step of learning; larger is faster but less steady
+        max_mem_size=100000,  # transitions remembered; with fewer, old crashes are lost
+        eps_dec=5e-4,  # what epsilon loses in a step; less stays random for longer
+        seed=seed)
     scores, eps_history = [], []
-    env.reset(seed=seed)  # not in the video: seeds the games; later resets go on
+    env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
 
     try:  # not in the video: Ctrl-C or an error ends the games, then all is saved
         for i in range(n_games):
@@ -26,17 +33,17 @@ if __name__ == '__main__':
             done = False
             observation, info = env.reset()  # the video: only the observation
             while not done:
-                # not in the video: some games change the array they returned
-                observation = np.copy(observation)
+                observation = np.copy(observation)  # some games change their array
                 action = agent.choose_action(observation)
                 # the video: one flag, done
                 observation_, reward, terminated, truncated, info = env.step(action)
                 done = terminated or truncated
-                score += reward
+                score += float(reward)  # a sum of small integers could overflow
                 # the video: done; but a game stopped by its time limit could go on
                 agent.store_transition(observation, action, reward,
                                        observation_, terminated)
                 agent.learn()
+                # Without this line every action is chosen for the game's first state.
                 observation = observation_
             scores.append(score)
             eps_history.append(agent.epsilon)
@@ -51,7 +58,6 @@ if __name__ == '__main__':
         if scores:
             name = save_network(agent.Q_eval, env)  # not in the video
             x = [i + 1 for i in range(len(scores))]
-            # not in the video: env.spec, which says at what score the game is solved
             plot_learning_curve(x, scores, eps_history, f'{name}.png', env.spec)
             recording = record_game(agent, env, f'{name}.gif')  # not in the video
             print(f'saved {name}.pt, {name}.png and {recording}')

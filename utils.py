@@ -1,6 +1,7 @@
 """What the main script needs besides the agent: checks, files, plot and recording."""
 import copy
 import tempfile
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -11,19 +12,17 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 
-def check_run(env, n_games):
+def check_run(env):
     """Refuse, before the first game, a run that cannot be trained or saved.
 
-    Raises ValueError unless n_games is a whole number of at least 1 and env is a single
-    game with discrete actions that start at 0. Raises OSError, with the path, if the
-    current folder cannot be written to.
+    Raises ValueError unless env is a single game with discrete actions that start at 0.
+    Raises OSError unless the current folder has room for a run's files (2 MB).
     """
-    if not isinstance(n_games, int) or n_games < 1:
-        raise ValueError(f'n_games must be a whole number above 0, got {n_games!r}')
     if not isinstance(env.action_space, gym.spaces.Discrete) or env.action_space.start:
         raise ValueError('env must be a single game whose actions are Discrete(n) and '
                          f'start at 0, got {env.action_space!r}')
-    tempfile.TemporaryFile(dir=Path.cwd()).close()
+    with tempfile.TemporaryFile(dir=Path.cwd()) as file:
+        file.write(bytes(2_000_000))
 
 
 def write(filename, save):
@@ -41,11 +40,16 @@ def save_network(network, env):
     .pt, .png or .gif in the current folder has it.
     """
     game = env.spec.name if env.spec else type(env.unwrapped).__name__
-    names = (game if i == 1 else f'{game}-{i}' for i in count(1))
-    name = next(name for name in names if not any(
-        Path(name + ending).exists() for ending in ('.pt', '.png', '.gif')))
-    write(f'{name}.pt', lambda part: T.save(network.state_dict(), part))
-    return name
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        part = Path(folder, 'part')
+        T.save(network.state_dict(), part)
+        for i in count(1):
+            name = game if i == 1 else f'{game}-{i}'
+            if not any(Path(name + ending).exists() for ending in ('.png', '.gif')):
+                with suppress(FileExistsError):  # a run beside this one may be sooner
+                    Path(f'{name}.pt').touch(exist_ok=False)
+                    part.replace(f'{name}.pt')
+                    return name
 
 
 def plot_learning_curve(x, scores, epsilons, filename, spec=None):
@@ -95,7 +99,7 @@ def record_game(agent, env, filename):
                 action = greedy.choose_action(observation)
                 observation, reward, terminated, truncated, _ = game.step(action)
                 done = terminated or truncated
-                score += reward
+                score += float(reward)
                 picture = game.render()  # even if not kept: it clears the old flames
                 if step % skip == 0 or done:
                     frame = ImageOps.contain(Image.fromarray(picture), (400, 400))

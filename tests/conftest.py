@@ -2,6 +2,7 @@
 import io
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -17,6 +18,7 @@ import study
 
 LANDER = "gym.make('LunarLander-v3')"
 sys.path.insert(0, str(study.ROOT))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup … &` ignores it
 T.set_num_threads(1)  # two beside another program wait for each other, for minutes
 
 

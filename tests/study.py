@@ -47,19 +47,20 @@ NO_NORM = [
     (AGENT, 'F.layer_norm(self.fc1(state), (self.fc1_dims,))', 'self.fc1(state)'),
     (AGENT, 'F.layer_norm(self.fc2(x), (self.fc2_dims,))', 'self.fc2(x)')]
 WITH_GRADIENT = [
-    (AGENT, '        with T.no_grad():\n            q_next', '        if True:\n'
-     '            q_next')]
+    (AGENT, 'with T.no_grad():  # the video', 'if True:  # the video')]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
 TARGET_NETWORK = [
     (AGENT, '        self.state_memory =', """\
         self.Q_next = DeepQNetwork(lr, input_dims, 256, 256, n_actions)
+        self.Q_next.load_state_dict(self.Q_eval.state_dict())
         self.state_memory ="""),
     (AGENT, '        self.Q_eval.optimizer.zero_grad()\n', """\
         if self.mem_cntr % 1000 == 0:
             self.Q_next.load_state_dict(self.Q_eval.state_dict())
         self.Q_eval.optimizer.zero_grad()
 """),
-    (AGENT, 'q_next = self.Q_eval.forward', 'q_next = self.Q_next.forward')]
+    (AGENT, 'q_next = self.Q_eval(new_state_batch)',
+     'q_next = self.Q_next(new_state_batch)')]
 
 
 def change(pattern, new):

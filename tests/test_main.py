@@ -110,16 +110,21 @@ def short_games(play):
 
 
 def test_steps_follow_each_other_and_a_time_limit_is_no_end(short_games):
-    assert short_games.agent.mem_cntr == 105 * 9
-    assert not short_games.agent.terminal_memory.any()
+    agent = short_games.agent
+    assert agent.mem_cntr == 105 * 9 and not agent.terminal_memory.any()
     states, new_states = (memory[:105 * 9].reshape(105, 9, 8) for memory in (
-        short_games.agent.state_memory, short_games.agent.new_state_memory))
+        agent.state_memory, agent.new_state_memory))
     np.testing.assert_array_equal(new_states[:, :-1], states[:, 1:])
     # A game starts somewhere new, not where the one before was cut off.
     assert (new_states[:-1, -1] != states[1:, 0]).any(axis=1).all()
-    _, scores, averages, _ = episodes(short_games.output).T
+    number, scores, averages, epsilon = episodes(short_games.output).T
     means = [scores[max(0, i - 99):i + 1].mean() for i in range(105)]
     np.testing.assert_allclose(averages, means, atol=0.011)
+    rewards = agent.reward_memory[:105 * 9].reshape(105, 9)
+    np.testing.assert_allclose(rewards.sum(axis=1), scores, atol=0.01)
+    # One step of learning for each step of a game, from the 64th on.
+    np.testing.assert_allclose(
+        epsilon, 1 - 5e-4 * np.maximum(9 * number - 63, 0), atol=0.0051)
 
 
 def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
@@ -151,6 +156,12 @@ def test_a_game_that_changes_its_array_in_place_is_trained_right(play):
     assert game.closed
 
 
+def test_rewards_that_are_small_integers_do_not_overflow(play):
+    run = play(1, "gym.make('Homemade-v0', on_step=lambda game: np.int8(-100))")
+    assert episodes(run.output)[0, 1] == run.scores[0] == -500
+    assert 'Homemade.gif (a game, score -500.00)' in run.output
+
+
 @pytest.mark.parametrize('result, error', [
     (RuntimeError('broken'), 'broken'), (KeyboardInterrupt(), None),
     (float('nan'), 'reward must be a finite number, got nan')])
@@ -176,13 +187,13 @@ GAME = 'env must be a single game whose actions are Discrete(n) and start at 0, 
 
 
 @pytest.mark.parametrize('n, make, wanted', [
-    (0, LANDER, 'n_games must be a whole number above 0, got 0'),
-    (1.5, LANDER, 'n_games must be a whole number above 0, got 1.5'),
     (9, "gym.make('LunarLander-v3', continuous=True)", f'{GAME}Box(-1.0, 1.0, (2,)'),
     (9, "gym.make_vec('CartPole-v1', num_envs=2)", f'{GAME}MultiDiscrete([2 2])'),
     (9, 'from_one()', f'{GAME}Discrete(2, start=1)'),
-    pytest.param(9, 'without_folder()', '[Errno 2]', marks=posix_only)])
-def test_a_run_that_cannot_be_trained_or_saved_is_refused(play, n, make, wanted):
+    pytest.param(9, 'without_folder()', '[Errno 2]', marks=posix_only),
+    pytest.param(9, 'without_room()', '[Errno 27]', marks=posix_only)])
+def test_a_run_that_cannot_be_trained_or_saved_is_refused(
+        play, request, n, make, wanted):
     game = Homemade()
 
     def from_one():
@@ -193,7 +204,15 @@ def test_a_run_that_cannot_be_trained_or_saved_is_refused(play, n, make, wanted)
         shutil.rmtree(os.getcwd())
         return game
 
-    run = play(n, make, from_one=from_one, without_folder=without_folder)
+    def without_room():
+        import resource  # a limit to the size of a file stands for a full disk
+        _, most = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (176_000, most))
+        return game
+
+    run = play(n, make, from_one=from_one, without_folder=without_folder,
+               without_room=without_room)
     assert str(run.error).startswith(wanted)
     assert run.output == '' and game.n_games == 0
 

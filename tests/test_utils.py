@@ -1,5 +1,6 @@
 """The plot by its artists, the recording by its pictures, the files by their names."""
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import gymnasium as gym
 import matplotlib
@@ -96,14 +97,15 @@ def test_recording_is_one_greedy_game_and_leaves_the_agent_alone(tmp_path):
     assert seconds == pytest.approx((len(shown) - 1) * 3 / 50)
 
 
-@pytest.mark.parametrize('length, fps, said, n_steps, n_pictures', [
-    (60, {'render_fps': 15}, '(a game, score 120.00)', 60, 60),
-    (60, {}, '(a game, score 120.00)', 60, 31),  # no rate given: 30 steps a second
-    (10 ** 6, {'render_fps': 15}, '(the start of a game, score 800.00)', 400, 400)])
+@pytest.mark.parametrize('end, fps, said, n_steps, n_pictures', [
+    (dict(length=60), {'render_fps': 15}, '(a game, score 120.00)', 60, 60),
+    (dict(max_episode_steps=60), {'render_fps': 15}, '(a game, score 120.00)', 60, 60),
+    (dict(length=60), {}, '(a game, score 120.00)', 60, 31),  # then 30 steps a second
+    ({}, {'render_fps': 15}, '(the start of a game, score 800.00)', 400, 400)])
 def test_recording_goes_to_the_end_or_to_400_pictures(
-        length, fps, said, n_steps, n_pictures, tmp_path, monkeypatch):
+        end, fps, said, n_steps, n_pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(Homemade, 'metadata', {'render_modes': ['rgb_array'], **fps})
-    env = gym.make('Homemade-v0', length=length)
+    env = gym.make('Homemade-v0', **{'length': 10 ** 6, **end})
     assert record_game(make_agent(env), env, tmp_path / 'Game.gif').endswith(said)
     shown, seconds = pictures(tmp_path / 'Game.gif')
     assert len(shown) == n_pictures and max(shown[0].shape) == 400
@@ -140,13 +142,26 @@ def test_networks_of_a_game_are_numbered_and_can_be_loaded(tmp_path, monkeypatch
     assert len(list(tmp_path.iterdir())) == 6
 
 
+def test_runs_that_end_at_once_have_names_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    env = gym.make('CartPole-v1')
+    network = make_agent(env).Q_eval
+    with ThreadPoolExecutor(16) as pool:
+        names = set(pool.map(save_network, [network] * 16, [env] * 16))
+    assert len(names) == 16 and {path.stem for path in tmp_path.iterdir()} == names
+
+
 @pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
-def test_write_that_is_broken_off_leaves_what_was_there(error, tmp_path):
-    def broken_off(path):
-        path.write_bytes(b'half')
+def test_write_that_is_broken_off_leaves_what_was_there(error, tmp_path, monkeypatch):
+    def broken_off(*args):
+        args[-1].write_bytes(b'half')
         raise error
 
     (tmp_path / 'Pole.pt').write_bytes(b'an earlier network')
     with pytest.raises(error):
         write(tmp_path / 'Pole.pt', broken_off)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(T, 'save', broken_off)
+    with pytest.raises(error):
+        save_network(T.nn.Linear(1, 1), gym.make('CartPole-v1'))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'an earlier network']
