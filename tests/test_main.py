@@ -13,6 +13,7 @@ from PIL import Image
 
 import study
 from conftest import LANDER, Homemade
+from simple_dqn_torch import Agent
 
 NUMBER = r'(-?\d+\.\d\d)'
 EPISODE = re.compile(rf'episode (\d+) score {NUMBER} average score {NUMBER} '
@@ -38,8 +39,6 @@ def check_files(folder, *names, endings=('.pt', '.png', '.gif')):
                 picture.load()
 
 
-# Three games of LunarLander
-
 @pytest.fixture(scope='module')
 def three(play):
     """A run of three games, started with two threads."""
@@ -64,20 +63,19 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     assert all(T.equal(weights[name], value)
                for name, value in three.agent.Q_eval.state_dict().items())
 
-    left, right = three.figures[0].axes
-    for axis, label, values in ((left, 'epsilon', epsilon), (right, 'score', score)):
-        line, = [line for line in axis.lines if line.get_label() == label]
-        np.testing.assert_allclose(line.get_xydata(), np.column_stack([number, values]),
-                                   atol=0.0051)
-    assert 'solved: 200' in {line.get_label() for line in right.lines}
+    lines = {line.get_label(): line.get_xydata() for axes in three.figures[0].axes
+             for line in axes.lines}
+    assert 'solved: 200' in lines
+    for label, values in ('epsilon', epsilon), ('score', score):
+        np.testing.assert_allclose(lines[label].T, [number, values], atol=0.0051)
 
 
 def test_the_numbers_are_those_of_the_video_and_the_learning_rate_is_as_written(three):
-    agent = three.agent
-    assert (agent.gamma, agent.batch_size, agent.mem_size) == (0.99, 64, 100000)
-    assert (agent.eps_min, agent.eps_dec) == (0.01, 5e-4)
+    for agent in three.agent, Agent(0.99, 1.0, 1e-4, (8,), 64, 4):
+        assert (agent.gamma, agent.batch_size, agent.mem_size) == (0.99, 64, 100000)
+        assert (agent.eps_min, agent.eps_dec) == (0.01, 5e-4)
     _, written, _ = study.number('lr', None)
-    assert written == f'lr={agent.Q_eval.optimizer.param_groups[0]["lr"]}'
+    assert written == f'lr={three.agent.Q_eval.optimizer.param_groups[0]["lr"]}'
 
 
 def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
@@ -86,8 +84,6 @@ def test_another_process_on_any_number_of_threads_plays_the_same_games(three, st
     assert (process.returncode, errors, output) == (0, '', three.output)
     assert three.n_threads == 1
 
-
-# Another game, another seed
 
 def test_another_game_is_one_edited_line_and_each_run_has_its_own_files(play):
     first = play(3, "gym.make('CartPole-v1')")
@@ -142,8 +138,6 @@ def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
     np.testing.assert_array_equal(agent.action_memory[:63], actions)
 
 
-# A game made by hand
-
 def test_a_game_that_changes_its_array_in_place_is_trained_right(play):
     game = Homemade()
     run = play(2, 'game', game=game)
@@ -181,43 +175,40 @@ def test_whatever_ends_a_run_keeps_the_games_before(play, result, error, n_finis
     assert last in run.output.splitlines()[-1]
 
 
-# What cannot be trained or saved
-
 GAME = 'env must be a single game whose actions are Discrete(n) and start at 0, got '
 
 
-@pytest.mark.parametrize('n, make, wanted', [
-    (9, "gym.make('LunarLander-v3', continuous=True)", f'{GAME}Box(-1.0, 1.0, (2,)'),
-    (9, "gym.make_vec('CartPole-v1', num_envs=2)", f'{GAME}MultiDiscrete([2 2])'),
-    (9, 'from_one()', f'{GAME}Discrete(2, start=1)'),
-    pytest.param(9, 'without_folder()', '[Errno 2]', marks=posix_only),
-    pytest.param(9, 'without_room()', '[Errno 27]', marks=posix_only)])
-def test_a_run_that_cannot_be_trained_or_saved_is_refused(
-        play, request, n, make, wanted):
-    game = Homemade()
-
+@pytest.mark.parametrize('make, wanted', [
+    ("gym.make('LunarLander-v3', continuous=True)", f'{GAME}Box(-1.0, 1.0, (2,)'),
+    ("gym.make_vec('CartPole-v1', num_envs=2)", f'{GAME}MultiDiscrete([2 2])'),
+    ('from_one()', f'{GAME}Discrete(2, start=1)')])
+def test_a_game_that_cannot_be_trained_is_refused(play, make, wanted):
     def from_one():
+        game = Homemade()
         game.action_space = gym.spaces.Discrete(2, start=1)
         return game
 
-    def without_folder():
-        shutil.rmtree(os.getcwd())
-        return game
-
-    def without_room():
-        import resource  # a limit to the size of a file stands for a full disk
-        _, most = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (176_000, most))
-        return game
-
-    run = play(n, make, from_one=from_one, without_folder=without_folder,
-               without_room=without_room)
-    assert str(run.error).startswith(wanted)
-    assert run.output == '' and game.n_games == 0
+    run = play(9, make, from_one=from_one)
+    assert str(run.error).startswith(wanted) and run.output == ''
 
 
-# Ctrl-C as it comes
+@posix_only
+@pytest.mark.parametrize('lack', ['no folder', 'no room'])
+def test_a_run_that_cannot_be_saved_is_refused(play, lack):
+    import resource
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def broken():
+        if lack == 'no folder':
+            shutil.rmtree(os.getcwd())
+        else:  # no file can be larger, as if the disk were full
+            resource.setrlimit(resource.RLIMIT_FSIZE, (176_000, limits[1]))
+        return gym.make('CartPole-v1')
+
+    run = play(9, 'broken()', broken=broken)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert isinstance(run.error, OSError) and run.output == ''
+
 
 @posix_only
 @pytest.mark.parametrize('reader', ['stays', 'is gone'])

@@ -8,10 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch as T
-from matplotlib.figure import Figure
 from PIL import Image
 
-from conftest import Doubled, Homemade
+from conftest import Doubled, Homemade, drawn
 from simple_dqn_torch import Agent
 from utils import plot_learning_curve, record_game, save_network, write
 
@@ -25,22 +24,17 @@ def make_agent(env):
 @pytest.mark.parametrize('missing, game, threshold', [
     (0, 'LunarLander-v3', 200), (0, 'Acrobot-v1', -100), (0, 'Homemade-v0', None),
     (1, None, None)])  # Ctrl-C can come between two appends
-def test_plot_shows_both_series_over_the_games(missing, game, threshold, tmp_path,
-                                               monkeypatch):
-    rng, before, figures = np.random.default_rng(0), dict(matplotlib.rcParams), []
-    savefig = Figure.savefig
-    monkeypatch.setattr(Figure, 'savefig', lambda figure, *args, **kwargs: (
-        figures.append(figure), savefig(figure, *args, **kwargs)))
+def test_plot_shows_both_series_over_the_games(missing, game, threshold, tmp_path):
+    rng, before = np.random.default_rng(0), dict(matplotlib.rcParams)
     x, scores = list(range(1, 251)), list(rng.normal(size=250) * 100)
     epsilons = list(np.linspace(1, 0.01, 250))[:250 - missing]
-    plot_learning_curve(x, scores, epsilons, tmp_path / 'Lander.png',
-                        game and gym.spec(game))
+    with drawn() as figures:
+        plot_learning_curve(x, scores, epsilons, tmp_path / 'Lander.png',
+                            game and gym.spec(game))
     left, right = figures[0].axes
     assert 'Lander' in left.get_title()
     assert (left.get_xlabel(), left.get_ylabel(), right.get_ylabel()) == (
         'Game', 'Epsilon', 'Score')
-    assert right.yaxis.get_label_position() == 'right'
-
     sums = np.cumsum(scores)
     expected = sums / np.arange(1, 251)
     expected[100:] = (sums[100:] - sums[:-100]) / 100
@@ -61,8 +55,6 @@ def test_plot_shows_both_series_over_the_games(missing, game, threshold, tmp_pat
         assert picture.format == 'PNG' and picture.width >= 1200
     assert dict(matplotlib.rcParams) == before and plt.get_fignums() == []
 
-
-# The recording
 
 def pictures(path):
     """The pictures of a GIF, each as an array of grey, and its seconds of play."""
@@ -125,30 +117,21 @@ def test_game_that_cannot_be_shown_is_said_and_skipped(make, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# The files
-
-def test_networks_of_a_game_are_numbered_and_can_be_loaded(tmp_path, monkeypatch):
+def test_runs_that_end_at_once_are_saved_under_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     env = gym.make('CartPole-v1')
     (tmp_path / 'CartPole-2.gif').touch()
     (tmp_path / 'CartPole-4.png').touch()
-    network, other = make_agent(env).Q_eval, make_agent(env).Q_eval
-    for name in ('CartPole', 'CartPole-3', 'CartPole-5'):
-        T.nn.init.normal_(network.fc1.bias)
-        assert save_network(network, env) == name
-        other.load_state_dict(T.load(f'{name}.pt'))
-        assert T.equal(other.fc1.bias, network.fc1.bias)
-    assert save_network(network, Doubled(Homemade())) == 'Homemade'  # made by hand
-    assert len(list(tmp_path.iterdir())) == 6
-
-
-def test_runs_that_end_at_once_have_names_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    env = gym.make('CartPole-v1')
-    network = make_agent(env).Q_eval
+    networks = [make_agent(env).Q_eval for _ in range(16)]
+    for i, network in enumerate(networks):
+        T.nn.init.constant_(network.fc1.bias, i)
     with ThreadPoolExecutor(16) as pool:
-        names = set(pool.map(save_network, [network] * 16, [env] * 16))
-    assert len(names) == 16 and {path.stem for path in tmp_path.iterdir()} == names
+        names = list(pool.map(save_network, networks, [env] * 16))
+    assert set(names) == {'CartPole', 'CartPole-3',
+                          *(f'CartPole-{i}' for i in range(5, 19))}
+    assert [T.load(f'{name}.pt')['fc1.bias'][0] for name in names] == [*range(16)]
+    assert save_network(network, Doubled(Homemade())) == 'Homemade'  # made by hand
+    assert len(list(tmp_path.iterdir())) == 16 + 3
 
 
 @pytest.mark.parametrize('error', [OSError, KeyboardInterrupt])
