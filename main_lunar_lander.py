@@ -10,25 +10,28 @@ if __name__ == '__main__':
     T.set_num_threads(1)  # a seed then gives the same result on any number of cores
     seed = 0
     n_games = 500
+    # the video: 0.003, "a little bit too high"
+    lr = 0.0002  # learning rate of the first game; larger is faster but less steady
     env = gym.make('LunarLander-v3')  # the video: v2
     check_run(env)
     agent = Agent(
-        gamma=0.99,  # worth of a reward one step later; closer to 1 looks further ahead
-        epsilon=1.0,  # share of random actions at first; less explores less
-        batch_size=64,  # transitions in a step of learning; more is smoother but slower
+        gamma=0.99,  # worth of a reward one step later; closer to 1, it looks further
+        epsilon=1.0,  # share of random actions at first; with less, it explores less
+        batch_size=64,  # transitions in a step of learning; more is steadier but slower
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
-        eps_end=0.01,  # share of random actions in the end; more explores, but crashes
-        input_dims=env.observation_space.shape,  # (8,): what the lander sees
-        # the video: 0.003, "a little bit too high"
-        lr=0.0001,  # size of a step of learning; larger is faster but less steady
-        max_mem_size=100000,  # transitions remembered; with fewer, old crashes are lost
-        eps_dec=5e-4,  # what epsilon loses in a step; less stays random for longer
+        eps_end=0.01,  # share of random actions in the end; with more, it crashes more
+        input_dims=env.observation_space.shape,  # (8,): the numbers it sees
+        lr=lr,
+        max_mem_size=100000,  # transitions remembered; with fewer, it forgets sooner
+        eps_dec=5e-4,  # epsilon loses this in each step; with less, it explores longer
         seed=seed)
     scores, eps_history = [], []
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
 
     try:  # not in the video: Ctrl-C or an error ends the games, then all is saved
         for i in range(n_games):
+            # not in the video: the learning rate falls to 0, so what was learned stays.
+            agent.Q_eval.optimizer.param_groups[0]['lr'] = lr * (1 - i / n_games)
             score = 0
             done = False
             observation, info = env.reset()  # the video: only the observation

@@ -123,7 +123,7 @@ class Agent:
         return action
 
     def learn(self):
-        """One step of Q-learning on a random batch. Then epsilon falls, to eps_end.
+        """One step of Q-learning on a random batch. It lowers epsilon, down to eps_end.
 
         Moves Q(s, a), the value of the action taken, towards a target. The target is
         r + gamma * max_a' Q(s', a'), or r alone if the next state s' is terminal.

@@ -2,7 +2,7 @@
 import copy
 import tempfile
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import gymnasium as gym
@@ -43,8 +43,7 @@ def save_network(network, env):
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         part = Path(folder, 'part')
         T.save(network.state_dict(), part)
-        for i in count(1):
-            name = game if i == 1 else f'{game}-{i}'
+        for name in chain([game], (f'{game}-{i}' for i in count(2))):
             if not any(Path(name + ending).exists() for ending in ('.png', '.gif')):
                 with suppress(FileExistsError):  # a run beside this one may be sooner
                     Path(f'{name}.pt').touch(exist_ok=False)
@@ -62,7 +61,7 @@ def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
 
     # Not pyplot: a Figure alone needs no display and leaves nothing open.
-    fig = Figure(figsize=(7, 4.4), layout='constrained')
+    fig = Figure(figsize=(6, 3.8), layout='constrained')
     ax = fig.subplots()
     ax2 = ax.twinx()
     ax.set(title=f'Deep Q-learning: {Path(filename).stem}', xlabel='Game')
@@ -100,9 +99,9 @@ def record_game(agent, env, filename):
                 observation, reward, terminated, truncated, _ = game.step(action)
                 done = terminated or truncated
                 score += float(reward)
-                picture = game.render()  # even if not kept: it clears the old flames
+                shown = Image.fromarray(game.render())  # each: it clears old flames
                 if step % skip == 0 or done:
-                    frame = ImageOps.contain(Image.fromarray(picture), (400, 400))
+                    frame = ImageOps.expand(ImageOps.contain(shown, (398, 398)), 1)
                     frames.append(frame.quantize(64, dither=Image.Dither.NONE))
                 step += 1
     except Exception as error:  # the agent is trained all the same

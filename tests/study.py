@@ -48,7 +48,9 @@ NO_NORM = [
     (AGENT, 'F.layer_norm(self.fc2(x), (self.fc2_dims,))', 'self.fc2(x)')]
 WITH_GRADIENT = [
     (AGENT, 'with T.no_grad():  # the video', 'if True:  # the video')]
+NOT_FALLING = [(MAIN, ' * (1 - i / n_games)', '')]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
+VIDEO = [*NO_NORM, *WITH_GRADIENT, *EVERY_END, *NOT_FALLING]
 TARGET_NETWORK = [
     (AGENT, '        self.state_memory =', """\
         self.Q_next = DeepQNetwork(lr, input_dims, 256, 256, n_actions)
@@ -69,8 +71,8 @@ def change(pattern, new):
 
 
 def number(name, value):
-    """The edit that sets a number of the agent's, such as lr=0.003."""
-    return change(rf'\b{name}=[\d.e-]+', f'{name}={value}')
+    """The edit that sets a hyperparameter, such as lr = 0.003."""
+    return change(rf'\b{name} ?= ?[\d.e-]+', f'{name} = {value}')
 
 
 def games(n, seed, make):
@@ -83,24 +85,30 @@ def games(n, seed, make):
 # Name: (what it is, its edits).
 VARIANTS = {
     'defaults': ('this project', []),
-    'dictated': ('the lesson as dictated',
-                 [number('lr', 0.003), *NO_NORM, *WITH_GRADIENT, *EVERY_END]),
+    'not-falling': ('rate not falling', NOT_FALLING),
     'no-norm': ('no layer normalisation', NO_NORM),
+    'no-norm-0.0003': ('no layer normalisation, rate of its own', [
+        number('lr', 0.0003), number('eps_end', 0.03), *NO_NORM, *NOT_FALLING]),
     'target': ('target network instead', [*NO_NORM, *TARGET_NETWORK]),
     'both': ('target network as well', TARGET_NETWORK),
-    'lr-0.003': ('learning rate 0.003', [number('lr', 0.003)]),
-    'gradient': ('target with its gradient', WITH_GRADIENT),
+    'gradient': ('gradient through the target', WITH_GRADIENT),
     'no-replay': ('memory of 64', [number('max_mem_size', 64)]),
+    'lr-0.003': ('learning rate 0.003', [number('lr', 0.003)]),
     'every-end': ('time-outs stored as terminal', EVERY_END),
+    'video-0.003': ("the video's code", [number('lr', 0.003), *VIDEO]),
+    'video-0.001': ("the video's code, rate 0.001", [number('lr', 0.001), *VIDEO]),
 }
-FRESH, CHANGES = range(40, 50), range(5)
+FRESH, CHANGES, VIDEO_SEEDS = range(50, 60), range(50, 55), range(10)
 # The lines of the table: variant, game, seeds.
 LINES = [
     *(('defaults', game, FRESH) for game in SOLVED),
-    ('dictated', LANDER, range(10)),
-    *((name, POLE, CHANGES) for name in ('defaults', 'no-norm', 'target', 'every-end')),
-    *((name, LANDER, CHANGES) for name in (
-        'defaults', 'no-norm', 'target', 'both', 'lr-0.003', 'no-replay', 'gradient')),
+    *(('not-falling', game, CHANGES) for game in SOLVED),
+    *((name, game, CHANGES) for name in ('no-norm', 'no-norm-0.0003', 'target')
+      for game in (LANDER, POLE)),
+    *((name, LANDER, CHANGES)
+      for name in ('both', 'gradient', 'no-replay', 'lr-0.003')),
+    ('every-end', POLE, CHANGES),
+    *((name, LANDER, VIDEO_SEEDS) for name in ('video-0.003', 'video-0.001')),
 ]
 
 
@@ -202,15 +210,15 @@ def table():
 def figure(filename, panels):
     """Draw 100-game averages: median and full range over the seeds of each line.
 
-    panels: {game: [(variant, seeds, colour), ...]}.
+    panels: {game: [(variant, seeds, colour), ...]}, one of them or three.
     """
-    fig = Figure(figsize=(6, 3.2), layout='constrained')
-    axes, = fig.subplots(1, len(panels), squeeze=False)
+    two = len(panels) > 1  # then two rows, the legend in the fourth place
+    fig = Figure(figsize=(5, 4.6) if two else (5, 3), layout='constrained')
+    axes = fig.subplots(1 + two, 1 + two, squeeze=False).flat
     labels = {}
     for ax, (game, lines) in zip(axes, panels.items()):
         ax.set_title(game, fontsize='medium')
         ax.set_xlabel('Game')
-        ax.axhline(SOLVED[game], color='gray', linewidth=1)
         ax.set_xticks([100, 300, 500])
         for name, seeds, color in lines:
             runs = load(name, game, seeds)
@@ -222,8 +230,14 @@ def figure(filename, panels):
                             alpha=0.2, linewidth=0)
             labels[VARIANTS[name][0]], = ax.plot(x, np.median(curves, axis=0),
                                                  color=color, linewidth=2)
+        labels['solved'] = ax.axhline(SOLVED[game], color='black', linestyle='--',
+                                      linewidth=1)
     fig.supylabel('Average of the last 100 games', fontsize='medium')
-    fig.legend(labels.values(), labels, loc='outside lower center', ncols=2)
+    if two:
+        axes[3].axis('off')
+        axes[3].legend(labels.values(), labels, loc='center', fontsize='small')
+    else:
+        fig.legend(labels.values(), labels, loc='outside lower center', ncols=2)
     fig.savefig(PICTURES / filename, dpi=240)
 
 
@@ -238,12 +252,13 @@ if __name__ == '__main__':
             for _ in pool.map(lambda job: run(*job), missing):
                 pass
     print(*table(), sep='\n')
-    project, no_norm = ('defaults', FRESH, 'C3'), ('no-norm', CHANGES, 'C0')
-    target = ('target', CHANGES, 'C2')
+    project, constant = ('defaults', FRESH, 'C3'), ('not-falling', CHANGES, 'C1')
+    no_norm, target = ('no-norm', CHANGES, 'C0'), ('target', CHANGES, 'C2')
     figure('study.png', {
-        LANDER: [project, ('dictated', range(10), 'C7'), no_norm, target],
-        POLE: [project, no_norm, target],
-        ACROBOT: [project]})
+        LANDER: [('video-0.001', VIDEO_SEEDS, 'C4'),
+                 target, no_norm, constant, project],
+        POLE: [target, no_norm, constant, project],
+        ACROBOT: [constant, project]})
     figure('experiments.png', {
-        LANDER: [('defaults', CHANGES, 'C3'), ('lr-0.003', CHANGES, 'C1'),
-                 ('no-replay', CHANGES, 'C4')]})
+        LANDER: [('no-replay', CHANGES, 'C4'), ('lr-0.003', CHANGES, 'C1'),
+                 ('defaults', CHANGES, 'C3')]})

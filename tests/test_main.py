@@ -9,7 +9,6 @@ import pytest
 import torch as T
 from PIL import Image
 
-import study
 from conftest import LANDER, Homemade
 from simple_dqn_torch import Agent
 
@@ -66,12 +65,13 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
         np.testing.assert_allclose(lines[label].T, [number, values], atol=0.0051)
 
 
-def test_the_numbers_are_those_of_the_video_and_the_learning_rate_is_as_written(three):
+def test_the_numbers_are_those_of_the_video_and_the_learning_rate_falls(three):
     for agent in three.agent, Agent(0.99, 1.0, 1e-4, (8,), 64, 4):
         assert (agent.gamma, agent.batch_size, agent.mem_size) == (0.99, 64, 100000)
         assert (agent.eps_min, agent.eps_dec) == (0.01, 5e-4)
-    _, written, _ = study.number('lr', None)
-    assert written == f'lr={three.agent.Q_eval.optimizer.param_groups[0]["lr"]}'
+    # A third of it is left in the third of three games.
+    left = three.agent.Q_eval.optimizer.param_groups[0]['lr']
+    assert three.lr == pytest.approx(3 * left)
 
 
 def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
@@ -164,6 +164,9 @@ def test_whatever_ends_a_run_keeps_the_games_before(play, result, error, n_finis
     run = play(40, "gym.make('Homemade-v0', on_step=on_step)", on_step=on_step)
     assert len(episodes(run.output)) == n_finished
     assert (run.error and str(run.error)) == error
+    if not error:  # the learning rate is that of the game that Ctrl-C ended
+        rate = run.agent.Q_eval.optimizer.param_groups[0]['lr']
+        assert rate == pytest.approx(run.lr * (40 - n_finished) / 40)
     check_files(run.folder, *['Homemade'][:n_finished])
     last = 'saved Homemade.pt, ' if n_finished else 'no game was finished'
     assert last in run.output.splitlines()[-1]

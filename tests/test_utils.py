@@ -98,7 +98,7 @@ def test_recording_goes_to_the_end_or_to_400_pictures(
     assert len(shown) == n_pictures and max(shown[0].shape) == 400
     assert seconds == pytest.approx(n_steps / (15 if fps else 30), rel=0.06)
     # The last picture is that of the last step: a bar of two pixels a step.
-    assert (shown[-1][50] > 128).sum() == pytest.approx(2 * n_steps * 4 / 9, abs=1)
+    assert (shown[-1][50] > 128).sum() == pytest.approx(2 * n_steps * 398 / 900, abs=1)
     assert not env.unwrapped.closed and Homemade.made[-1].closed  # its own game
 
 
