@@ -181,7 +181,6 @@ def test_two_steps_against_numpy():
     terminals = rng.random(32) < 0.3
     for transition in zip(states, actions, rewards, new_states, terminals):
         agent.store_transition(*transition)
-
     agent.Q_eval.fc3.bias.data += 5  # large enough for a decay of weights to be seen
     mean = square = {name: 0.0 for name in weights(agent)}
     for step in (1, 2):

@@ -57,7 +57,6 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     weights = T.load(three.folder / 'LunarLander.pt')
     assert all(T.equal(weights[name], value)
                for name, value in three.agent.Q_eval.state_dict().items())
-
     lines = {line.get_label(): line.get_xydata() for axes in three.figures[0].axes
              for line in axes.lines}
     assert 'solved: 200' in lines
@@ -69,9 +68,8 @@ def test_the_numbers_are_those_of_the_video_and_the_learning_rate_falls(three):
     for agent in three.agent, Agent(0.99, 1.0, 1e-4, (8,), 64, 4):
         assert (agent.gamma, agent.batch_size, agent.mem_size) == (0.99, 64, 100000)
         assert (agent.eps_min, agent.eps_dec) == (0.01, 5e-4)
-    # A third of it is left in the third of three games.
-    left = three.agent.Q_eval.optimizer.param_groups[0]['lr']
-    assert three.lr == pytest.approx(3 * left)
+    rate_of_the_third = three.agent.Q_eval.optimizer.param_groups[0]['lr']
+    assert three.lr / 3 == pytest.approx(rate_of_the_third)
 
 
 def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
@@ -164,9 +162,9 @@ def test_whatever_ends_a_run_keeps_the_games_before(play, result, error, n_finis
     run = play(40, "gym.make('Homemade-v0', on_step=on_step)", on_step=on_step)
     assert len(episodes(run.output)) == n_finished
     assert (run.error and str(run.error)) == error
-    if not error:  # the learning rate is that of the game that Ctrl-C ended
-        rate = run.agent.Q_eval.optimizer.param_groups[0]['lr']
-        assert rate == pytest.approx(run.lr * (40 - n_finished) / 40)
+    if not error:
+        rate_then = run.agent.Q_eval.optimizer.param_groups[0]['lr']
+        assert rate_then == pytest.approx(run.lr * (40 - n_finished) / 40)
     check_files(run.folder, *['Homemade'][:n_finished])
     last = 'saved Homemade.pt, ' if n_finished else 'no game was finished'
     assert last in run.output.splitlines()[-1]
