@@ -1,7 +1,7 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
-The comments "the video: ..." and "not in the video" mark where the code learns or calls
-something else than the video does. README.md lists every difference, and what it does.
+The comments "the video: ..." and "not in the video" mark where this code learns or
+calls something else. README.md lists the differences, and what they do.
 """
 import torch as T
 import torch.nn as nn
@@ -13,7 +13,7 @@ import numpy as np
 class DeepQNetwork(nn.Module):
     """Takes a state and estimates the value of each action.
 
-    lr: learning rate of Adam. input_dims: shape of a state, one size, such as (8,).
+    lr: learning rate of Adam. input_dims: shape of a state, such as (8,).
     fc1_dims, fc2_dims: units in the hidden layers. n_actions: number of outputs.
     """
 
@@ -38,8 +38,8 @@ class DeepQNetwork(nn.Module):
         What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
         Difference Learning".
         """
-        # not in the video: layer_norm scales a layer's values to mean 0 and variance 1.
-        # Learning from targets that this network computes itself is then more stable.
+        # not in the video: layer_norm gives a layer's outputs mean 0 and variance 1.
+        # The network computes its own targets, and this makes that more stable.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
         return self.fc3(x)  # no activation: a value can be negative or above one
@@ -51,15 +51,15 @@ class Agent:
     gamma: discount factor of future rewards, 0 to 1.
     epsilon, eps_end: probability of a random action at first and in the end, 0 to 1;
         eps_end is not above epsilon.
-    eps_dec: epsilon falls by this much in each step of learning.
+    eps_dec: a step of learning lowers epsilon by this.
     lr: learning rate of Adam.
-    input_dims: shape of a state, one size: (8,) for LunarLander.
+    input_dims: shape of a state, which is a vector: (8,) for LunarLander.
     n_actions: number of actions, which are 0 to n_actions - 1.
-    max_mem_size: transitions the memory can hold. batch_size: those in a batch.
-    seed: gives the same initial weights, random actions and batches each time. torch
-        draws the weights, so this calls torch.manual_seed. None: each agent differs.
+    max_mem_size: transitions the memory can hold. batch_size: transitions in a batch.
+    seed: repeats the initial weights, the random actions and the batches. It also sets
+        torch's own seed, since torch draws the weights. None: each agent differs.
 
-    Raises ValueError for an argument that cannot work.
+    Raises ValueError for an argument outside its range.
     """
 
     def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
@@ -74,7 +74,7 @@ class Agent:
         self.mem_cntr = 0
         check_arguments(self, lr, input_dims)
 
-        self.rng = np.random.default_rng(seed)  # the video: no seed, each run differs
+        self.rng = np.random.default_rng(seed)  # the video: np.random, without a seed
         if seed is not None:
             T.manual_seed(seed)
 
@@ -94,8 +94,8 @@ class Agent:
         terminal: whether state_ ended the game, so that no reward can follow; False
             if a time limit cut the game off.
 
-        Raises ValueError, and stores nothing, for a state of another shape, an action
-        outside action_space, or a state or reward that is not finite.
+        Raises ValueError or TypeError, and stores nothing, for a state of another
+        shape, an action outside action_space, or a state or reward that is not finite.
         """
         check_transition(self, state, action, reward, state_)
         index = self.mem_cntr % self.mem_size
@@ -153,9 +153,9 @@ class Agent:
         # own action; a colon in its place would pair each row with all of them.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
-        # Compute the target: the reward and gamma times the best next value.
+        # Compute the target: the reward plus gamma times the best next value.
         with T.no_grad():  # the video: a gradient flows through the target as well
-            q_next = self.Q_eval(new_state_batch)  # a target network goes here
+            q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
@@ -170,13 +170,13 @@ class Agent:
 
 # Here the lesson ends. What follows refuses input that would fail later or silently.
 def require(valid, name, value, wanted):
-    """Raise ValueError, with the argument's name and value, unless it is valid."""
+    """Raise ValueError, with the argument's name and value, unless valid is true."""
     if not valid:
         raise ValueError(f'{name} must be {wanted}, got {value!r}')
 
 
 def check_arguments(agent, lr, input_dims):
-    """Refuse arguments that no agent can learn with; NaN is in no range."""
+    """Refuse arguments outside their ranges. NaN is in no range."""
     epsilon, mem_size = agent.epsilon, agent.mem_size
     require(0 <= agent.gamma <= 1, 'gamma', agent.gamma, 'from 0 to 1')
     require(0 <= epsilon <= 1, 'epsilon', epsilon, 'from 0 to 1')
@@ -185,18 +185,18 @@ def check_arguments(agent, lr, input_dims):
     require(0 <= agent.eps_dec < np.inf, 'eps_dec', agent.eps_dec,
             'finite and at least 0')
     require(0 < lr < np.inf, 'lr', lr, 'finite and above 0')
-    require(len(input_dims) == 1, 'input_dims', input_dims,
+    require(np.shape(input_dims) == (1,), 'input_dims', input_dims,
             'one size, such as (8,): a state is a vector, not a number or an image')
     require(1 <= agent.batch_size <= mem_size, 'batch_size', agent.batch_size,
             f'from 1 to max_mem_size={mem_size}')
 
 
 def check_transition(agent, state, action, reward, state_):
-    """Refuse, before anything is stored, what the agent's memory cannot hold."""
+    """Refuse, before anything is stored, what would spoil the agent's memory."""
     shape, largest = agent.state_memory.shape[1:], np.float64(np.finfo(np.float32).max)
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and np.abs(value).max() <= largest,
-                name, value, f'finite numbers of shape input_dims={shape}')
-    require(abs(float(reward)) <= largest, 'reward', reward, 'a finite number')
-    require(action in agent.action_space, 'action', action,
+                name, value, f'finite float32 of shape input_dims={shape}')
+    require(abs(float(reward)) <= largest, 'reward', reward, 'a finite float32')
+    require(not np.shape(action) and action in agent.action_space, 'action', action,
             f'one of {agent.action_space}')

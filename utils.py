@@ -26,7 +26,7 @@ def check_run(env):
 
 
 def write(filename, save):
-    """Write a file by save(path). It gets its own name only when it is complete."""
+    """Let save(path) write a file, which gets its own name when it is complete."""
     with tempfile.TemporaryDirectory(dir=Path(filename).parent) as folder:
         part = Path(folder, Path(filename).name)
         save(part)
@@ -54,8 +54,8 @@ def save_network(network, env):
 def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     """Plot epsilon (left axis) and scores (right axis) over games to an image file.
 
-    x, scores, epsilons: one entry a game. Ctrl-C can cost the last epsilon.
-    filename: its name without the ending is the title.
+    x, scores, epsilons: one entry a game. After Ctrl-C, the last epsilon may be missing.
+    filename: the title names it, without the ending.
     spec: the game's env.spec; its reward_threshold, if it has one, is drawn as a line.
     """
     averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
@@ -80,7 +80,7 @@ def plot_learning_curve(x, scores, epsilons, filename, spec=None):
 
 
 def record_game(agent, env, filename):
-    """Play one greedy game of env, made again, and write it as a GIF at natural speed.
+    """Make the game of env again, play it once, and write it as a GIF at natural speed.
 
     A copy of the agent plays, without random actions; the agent stays as it is.
     The start is always the same (seed 0). At most 400 pictures, about 1 MB.
@@ -99,7 +99,7 @@ def record_game(agent, env, filename):
                 observation, reward, terminated, truncated, _ = game.step(action)
                 done = terminated or truncated
                 score += float(reward)
-                shown = Image.fromarray(game.render())  # each: it clears old flames
+                shown = Image.fromarray(game.render())  # each, to clear flames
                 if step % skip == 0 or done:
                     frame = ImageOps.expand(ImageOps.contain(shown, (398, 398)), 1)
                     frames.append(frame.quantize(64, dither=Image.Dither.NONE))

@@ -89,15 +89,15 @@ def test_memory_is_a_ring_of_named_arrays():
 
 
 TRANSITION = dict(state=np.ones(8), action=1, reward=9.0, state_=np.ones(8), terminal=1)
-VECTOR = 'finite numbers of shape input_dims=(8,)'
+VECTOR = 'finite float32 of shape input_dims=(8,)'
 
 
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
         ('state', VECTOR, [np.zeros(7), 1.0, np.full(8, np.nan), [-np.inf] * 8]),
         ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * 1e39]),  # as float32: inf
-        ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None]),
-        ('reward', 'a finite number', [float('nan'), np.inf, -1e39]),
+        ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None, np.array([1])]),
+        ('reward', 'a finite float32', [float('nan'), np.inf, -1e39]),
         # In the words of Python and numpy; the first is what reset() returns.
         ('state', None, [(np.zeros(8), {})]), ('reward', None, ['?', 1j])]
     for value in values])
@@ -250,7 +250,7 @@ def test_a_seed_repeats_everything_and_another_or_none_changes_everything():
         ('lr', 'finite and above 0', [0, -0.001, float('inf')]),
         ('batch_size', 'from 1 to max_mem_size=100', [0, 101]),
         ('input_dims', 'one size, such as (8,): a state is a vector, '
-         'not a number or an image', [(84, 84, 4), ()])]
+         'not a number or an image', [(84, 84, 4), (), 8])]
     for value in values])
 def test_bad_argument_is_named(name, wanted, value):
     with pytest.raises(ValueError) as error:

@@ -150,7 +150,7 @@ def test_rewards_that_are_small_integers_do_not_overflow(play):
 
 @pytest.mark.parametrize('result, error', [
     (RuntimeError('broken'), 'broken'), (KeyboardInterrupt(), None),
-    (float('nan'), 'reward must be a finite number, got nan')])
+    (float('nan'), 'reward must be a finite float32, got nan')])
 @pytest.mark.parametrize('n_finished', [0, 1, 2])
 def test_whatever_ends_a_run_keeps_the_games_before(play, result, error, n_finished):
     def on_step(game):
