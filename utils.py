@@ -54,7 +54,7 @@ def save_network(network, env):
 def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     """Plot epsilon (left axis) and scores (right axis) over games to an image file.
 
-    x, scores, epsilons: one entry a game. After Ctrl-C, the last epsilon may be missing.
+    x, scores, epsilons: one entry a game. After Ctrl-C, an epsilon may be missing.
     filename: the title names it, without the ending.
     spec: the game's env.spec; its reward_threshold, if it has one, is drawn as a line.
     """
