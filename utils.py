@@ -73,7 +73,7 @@ def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
     ax2.plot(x, averages, color='C3', linewidth=2.5, label='average of the last 100')
     if spec and spec.reward_threshold is not None:
-        ax2.axhline(spec.reward_threshold, color='gray', linewidth=1,
+        ax2.axhline(spec.reward_threshold, color='black', linestyle='--', linewidth=1,
                     label=f'solved: {spec.reward_threshold:g}')
     fig.legend(loc='outside lower center', ncols=4)
     write(filename, lambda part: fig.savefig(part, dpi=200))
