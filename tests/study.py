@@ -170,14 +170,16 @@ def averages(scores):
 def row(label, runs, solved_at):
     """A line of the table: each figure's median and worst over the runs.
 
-    solved_at: the average of 100 games that solves the game.
+    solved_at: the average of 100 games that solves the game. The last column also says
+    how many final networks are below it.
     """
     solved = []
     for scores, _, _ in runs:
         good = np.flatnonzero(averages(scores) >= solved_at)
         solved.append(100 + good[0] if good.size else np.inf)
     end = [scores[-100:].mean() for scores, _, _ in runs]
-    greedy = [scores.mean() for _, scores, _ in runs]
+    greedy = np.array([scores.mean() for _, scores, _ in runs])
+    below = (greedy < solved_at).sum()
 
     def game(median, latest):
         latest = f'{latest:.0f}' if np.isfinite(latest) else 'never'
@@ -186,7 +188,8 @@ def row(label, runs, solved_at):
     return (f'| {label} | {np.isfinite(solved).sum()}/{len(runs)} | '
             f'{game(np.median(solved), max(solved))} | '
             f'{np.median(end):.0f} ({min(end):.0f}) | '
-            f'{np.median(greedy):.0f} ({min(greedy):.0f}) |')
+            f'{np.median(greedy):.0f} ({min(greedy):.0f})'
+            f'{f", {below} below" if below else ""} |')
 
 
 def load(name, game, seeds):
@@ -198,11 +201,11 @@ def load(name, game, seeds):
 
 def table():
     """The lines of the table, in Markdown."""
-    lines = ['| run, game, seeds | solved | at game | games 401 to 500 | greedy mean |',
+    lines = ['| run, game | solved | at game | games 401 to 500 | greedy mean |',
              '|' + ' --- |' * 5]
     for name, game, seeds in LINES:
         if runs := load(name, game, seeds):
-            label = f'{VARIANTS[name][0]}, {game}, {seeds[0]}-{seeds[-1]}'
+            label = f'{VARIANTS[name][0]}, {game}'
             lines.append(row(label, runs, SOLVED[game]))
     return lines
 

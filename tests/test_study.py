@@ -27,8 +27,8 @@ def test_row_of_two_made_up_runs():
     greedy = np.repeat([100.0, 300.0], [25, 75])
     row = study.row('both', [(early, greedy, 1000), (late, greedy - 1, 3000)], 200)
     assert row == '| both | 1/2 | never | 250 (199) | 250 (249) |'
-    row = study.row('one', [(early[:400], greedy, 1000)], 200)
-    assert row == '| one | 1/1 | 117 (117) | 150 (150) | 250 (250) |'
+    row = study.row('one', [(early[:400], greedy - 51, 1000)], 200)
+    assert row == '| one | 1/1 | 117 (117) | 150 (150) | 199 (199), 1 below |'
     row = study.row('other', [(late, greedy, 1)] * 2 + [(late - 1, greedy, 1)], 199)
     assert row.startswith('| other | 2/3 | 100 (never) | 199 (198) |')
     assert all(gym.spec(game).reward_threshold == solved
