@@ -258,7 +258,7 @@ if __name__ == '__main__':
     project, constant = ('defaults', FRESH, 'C3'), ('not-falling', CHANGES, 'C1')
     no_norm, target = ('no-norm', CHANGES, 'C0'), ('target', CHANGES, 'C2')
     figure('study.png', {
-        LANDER: [('video-0.001', VIDEO_SEEDS, 'C4'),
+        LANDER: [('video-0.003', VIDEO_SEEDS, 'C4'),
                  target, no_norm, constant, project],
         POLE: [target, no_norm, constant, project],
         ACROBOT: [constant, project]})
