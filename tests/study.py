@@ -200,13 +200,14 @@ def load(name, game, seeds):
 
 
 def table():
-    """The lines of the table, in Markdown."""
-    lines = ['| run, game | solved | at game | games 401 to 500 | greedy mean |',
+    """The lines of the table, in Markdown: one game after the other."""
+    lines = ['| game, run | solved | at game | games 401 to 500 | greedy mean |',
              '|' + ' --- |' * 5]
-    for name, game, seeds in LINES:
-        if runs := load(name, game, seeds):
-            label = f'{VARIANTS[name][0]}, {game}'
-            lines.append(row(label, runs, SOLVED[game]))
+    for game, solved_at in SOLVED.items():
+        lines.append(f'| **{game}, {solved_at}** | | | | |')
+        lines += [row(VARIANTS[name][0], runs, solved_at)
+                  for name, played, seeds in LINES
+                  if played == game and (runs := load(name, game, seeds))]
     return lines
 
 
