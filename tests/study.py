@@ -234,8 +234,8 @@ def figure(filename, panels):
                             alpha=0.2, linewidth=0)
             labels[VARIANTS[name][0]], = ax.plot(x, np.median(curves, axis=0),
                                                  color=color, linewidth=2)
-        labels['solved'] = ax.axhline(SOLVED[game], color='black', linestyle='--',
-                                      linewidth=1)
+        solved = ax.axhline(SOLVED[game], color='black', linestyle='--', linewidth=1)
+    labels['solved'] = solved  # the last in the legend
     fig.supylabel('Average of the last 100 games', fontsize='medium')
     if two:
         axes[3].axis('off')
@@ -256,12 +256,11 @@ if __name__ == '__main__':
             for _ in pool.map(lambda job: run(*job), missing):
                 pass
     print(*table(), sep='\n')
-    project, constant = ('defaults', FRESH, 'C3'), ('not-falling', CHANGES, 'C1')
-    no_norm, target = ('no-norm', CHANGES, 'C0'), ('target', CHANGES, 'C2')
+    project, no_norm = ('defaults', FRESH, 'C3'), ('no-norm', CHANGES, 'C0')
+    constant = ('not-falling', CHANGES, 'C1')
     figure('study.png', {
-        LANDER: [('video-0.003', VIDEO_SEEDS, 'C4'),
-                 target, no_norm, constant, project],
-        POLE: [target, no_norm, constant, project],
+        LANDER: [('video-0.003', VIDEO_SEEDS, 'C4'), no_norm, project],
+        POLE: [no_norm, constant, project],
         ACROBOT: [constant, project]})
     figure('experiments.png', {
         LANDER: [('no-replay', CHANGES, 'C4'), ('lr-0.003', CHANGES, 'C1'),
