@@ -93,13 +93,15 @@ VARIANTS = {
     'both': ('target network as well', TARGET_NETWORK),
     'gradient': ('gradient through the target', WITH_GRADIENT),
     'no-replay': ('memory of 64', [number('max_mem_size', 64)]),
+    'lr-0.0001': ('learning rate 0.0001', [number('lr', 0.0001)]),
     'lr-0.003': ('learning rate 0.003', [number('lr', 0.003)]),
-    'every-end': ('time-outs stored as terminal', EVERY_END),
+    'every-end': ('time-outs stored as ends', EVERY_END),
     'video-0.003': ("the video's code", [number('lr', 0.003), *VIDEO]),
     'video-0.001': ("the video's code, rate 0.001", [number('lr', 0.001), *VIDEO]),
 }
 FRESH, CHANGES, VIDEO_SEEDS = range(50, 60), range(50, 55), range(10)
-# The lines of the table: variant, game, seeds.
+# The lines of the table: variant, game, seeds. Seeds 0 to 4 of defaults and lr-0.0001
+# chose the learning rate, and are not in it.
 LINES = [
     *(('defaults', game, FRESH) for game in SOLVED),
     *(('not-falling', game, CHANGES) for game in SOLVED),
