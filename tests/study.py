@@ -87,7 +87,7 @@ VARIANTS = {
     'defaults': ('this project', []),
     'not-falling': ('rate not falling', NOT_FALLING),
     'no-norm': ('no layer normalisation', NO_NORM),
-    'no-norm-0.0003': ('no layer normalisation, rate of its own', [
+    'no-norm-0.0003': ('no layer normalisation, rate 0.0003', [
         number('lr', 0.0003), number('eps_end', 0.03), *NO_NORM, *NOT_FALLING]),
     'target': ('target network instead', [*NO_NORM, *TARGET_NETWORK]),
     'both': ('target network as well', TARGET_NETWORK),
