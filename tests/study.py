@@ -96,7 +96,7 @@ VARIANTS = {
     'lr-0.0001': ('learning rate 0.0001', [number('lr', 0.0001)]),
     'lr-0.003': ('learning rate 0.003', [number('lr', 0.003)]),
     'every-end': ('time-outs stored as ends', EVERY_END),
-    'video-0.003': ("the video's code", [number('lr', 0.003), *VIDEO]),
+    'video-0.003': ("the video's code, rate 0.003", [number('lr', 0.003), *VIDEO]),
     'video-0.001': ("the video's code, rate 0.001", [number('lr', 0.001), *VIDEO]),
 }
 FRESH, CHANGES, VIDEO_SEEDS = range(50, 60), range(50, 55), range(10)
@@ -261,7 +261,7 @@ if __name__ == '__main__':
     project, no_norm = ('defaults', FRESH, 'C3'), ('no-norm', CHANGES, 'C0')
     constant = ('not-falling', CHANGES, 'C1')
     figure('study.png', {
-        LANDER: [('video-0.003', VIDEO_SEEDS, 'C4'), no_norm, project],
+        LANDER: [('video-0.001', VIDEO_SEEDS, 'C4'), no_norm, project],
         POLE: [no_norm, constant, project],
         ACROBOT: [constant, project]})
     figure('experiments.png', {
