@@ -265,5 +265,4 @@ if __name__ == '__main__':
         POLE: [no_norm, constant, project],
         ACROBOT: [constant, project]})
     figure('experiments.png', {
-        LANDER: [('no-replay', CHANGES, 'C4'), ('lr-0.003', CHANGES, 'C1'),
-                 ('defaults', CHANGES, 'C3')]})
+        LANDER: [('no-replay', CHANGES, 'C4'), ('lr-0.003', CHANGES, 'C1'), project]})
