@@ -1,37 +1,40 @@
-"""Train a lander by deep Q-learning; plot, record and save what it learned."""
+"""Train a lander by deep Q-learning; save, plot and record what it learned."""
+from contextlib import suppress
+
 import gymnasium as gym  # the video: gym, which is no longer maintained
 import numpy as np
 import torch as T
 
 from simple_dqn_torch import Agent
-from utils import check_run, plot_learning_curve, record_game, save_network
+from utils import check_space, name_run, plot_learning_curve, record_game, save_network
 
 if __name__ == '__main__':
     T.set_num_threads(1)  # a seed then gives the same result on any number of cores
     seed = 52
-    n_games = 500
-    # the video: 0.003; at its end it recommends 0.001
-    lr = 0.0002  # learning rate at first; larger takes larger, less steady steps
     env = gym.make('LunarLander-v3')  # the video: v2
-    check_run(env)
+    check_space(env.action_space)
     agent = Agent(
-        gamma=0.99,  # worth of a reward one step later; closer to 1, it looks further
-        epsilon=1.0,  # share of random actions at first; with less, it explores less
+        gamma=0.99,  # how much a reward counts that comes one step later
+        epsilon=1.0,  # probability of a random action at first
         batch_size=64,  # transitions in a step of learning; with more, it takes longer
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
-        eps_end=0.01,  # share of random actions in the end; at 0, it stops exploring
+        eps_end=0.01,  # the same in the end; not 0, to keep exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
-        lr=lr,
+        # the video: 0.003; at its end it recommends 0.001
+        lr=0.0002,  # learning rate at first; larger takes larger, less steady steps
         max_mem_size=100000,  # transitions remembered; with fewer, it forgets sooner
-        eps_dec=5e-4,  # a step of learning takes this off epsilon; less explores longer
+        eps_dec=5e-4,  # how much epsilon falls in each step of learning
         seed=seed)
     scores, eps_history = [], []
+    n_games = 500  # the learning rate falls towards 0 over these games
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
+    name = name_run(agent.Q_eval, env)  # not in the video: weights are saved
+    print(f'saving the weights to {name}.pt after each game', flush=True)
 
-    try:  # not in the video: after Ctrl-C or an error, what was learned is saved
+    with suppress(KeyboardInterrupt):  # not in the video: Ctrl-C ends the games
         for i in range(n_games):
-            # not in the video: the learning rate falls to 0, to keep what was learned.
-            agent.Q_eval.optimizer.param_groups[0]['lr'] = lr * (1 - i / n_games)
+            # not in the video: the learning rate falls, to keep what was learned.
+            agent.Q_eval.optimizer.param_groups[0]['lr'] = agent.lr * (1 - i / n_games)
             score = 0
             done = False
             observation, info = env.reset()  # the video: only the observation
@@ -50,20 +53,17 @@ if __name__ == '__main__':
                 observation = observation_
             scores.append(score)
             eps_history.append(agent.epsilon)
+            save_network(agent.Q_eval, f'{name}.pt')
 
             avg_score = np.mean(scores[-100:])
 
             print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
                   f'epsilon {agent.epsilon:.2f}', flush=True)
-    except KeyboardInterrupt:
-        pass  # Ctrl-C is no error: it ends the games
-    finally:
-        if scores:
-            name = save_network(agent.Q_eval, env)  # not in the video
-            x = [i + 1 for i in range(len(scores))]
-            plot_learning_curve(x, scores, eps_history, f'{name}.png', env.spec)
-            recording = record_game(agent, env, f'{name}.gif')  # not in the video
-            print(f'saved {name}.pt, {name}.png and {recording}')
-        else:
-            print('nothing to save: no game was finished')
-        env.close()
+
+    save_network(agent.Q_eval, f'{name}.pt')  # again: Ctrl-C can come within a game
+    x = [i + 1 for i in range(len(scores))]
+    plot_learning_curve(x, scores, eps_history, f'{name}.png', env.spec)
+    agent.epsilon = 0.0  # the recorded game is without random actions
+    recording = record_game(agent, env, f'{name}.gif')  # not in the video
+    print(f'saved {name}.pt, {name}.png and {recording}')
+    env.close()

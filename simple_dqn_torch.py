@@ -1,7 +1,7 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
-The comments "the video: ..." and "not in the video" mark where this code learns or
-calls something else. README.md lists the differences, and what they do.
+The comments "the video: ..." and "not in the video" mark the larger differences.
+README.md lists all of them, and what they do.
 """
 import torch as T
 import torch.nn as nn
@@ -19,10 +19,11 @@ class DeepQNetwork(nn.Module):
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
         super().__init__()
+        self.input_dims, self.n_actions = input_dims, n_actions
         self.fc1_dims, self.fc2_dims = fc1_dims, fc2_dims
-        self.fc1 = nn.Linear(*input_dims, fc1_dims)
-        self.fc2 = nn.Linear(fc1_dims, fc2_dims)
-        self.fc3 = nn.Linear(fc2_dims, n_actions)
+        self.fc1 = nn.Linear(*self.input_dims, self.fc1_dims)
+        self.fc2 = nn.Linear(self.fc1_dims, self.fc2_dims)
+        self.fc3 = nn.Linear(self.fc2_dims, self.n_actions)
 
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
@@ -38,8 +39,9 @@ class DeepQNetwork(nn.Module):
         What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
         Difference Learning".
         """
-        # not in the video: layer_norm gives a layer's outputs mean 0 and variance 1.
-        # The network computes its own targets, and this makes that more stable.
+        # not in the video: layer_norm gives the outputs of a layer mean 0 and variance
+        # 1, for each state, over the layer's units. Learning is more stable with it,
+        # because the targets come from the network itself.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
         return self.fc3(x)  # no activation: a value can be negative or above one
@@ -51,7 +53,7 @@ class Agent:
     gamma: discount factor of future rewards, 0 to 1.
     epsilon, eps_end: probability of a random action at first and in the end, 0 to 1;
         eps_end is not above epsilon.
-    eps_dec: a step of learning lowers epsilon by this.
+    eps_dec: epsilon falls by this much with each step of learning.
     lr: learning rate of Adam.
     input_dims: shape of a state, which is a vector: (8,) for LunarLander.
     n_actions: number of actions, which are 0 to n_actions - 1.
@@ -59,7 +61,7 @@ class Agent:
     seed: repeats the initial weights, the random actions and the batches. It also sets
         torch's own seed, since torch draws the weights. None: each agent differs.
 
-    Raises ValueError for an argument outside its range.
+    Raises ValueError for a number outside its range, TypeError for what is no number.
     """
 
     def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
@@ -68,17 +70,19 @@ class Agent:
         self.epsilon = epsilon
         self.eps_min = eps_end
         self.eps_dec = eps_dec
+        self.lr = lr
         self.action_space = [i for i in range(n_actions)]
         self.mem_size = max_mem_size
         self.batch_size = batch_size
         self.mem_cntr = 0
-        check_arguments(self, lr, input_dims)
+        check_arguments(self, input_dims, n_actions)
 
-        self.rng = np.random.default_rng(seed)  # the video: np.random, without a seed
+        # not in the video: a seed. spawn: the game, with the same seed, draws others.
+        self.rng = np.random.default_rng(seed).spawn(1)[0]
         if seed is not None:
             T.manual_seed(seed)
 
-        self.Q_eval = DeepQNetwork(lr, n_actions=n_actions, input_dims=input_dims,
+        self.Q_eval = DeepQNetwork(self.lr, n_actions=n_actions, input_dims=input_dims,
                                    fc1_dims=256, fc2_dims=256)
 
         self.state_memory = np.zeros((self.mem_size, *input_dims), dtype=np.float32)
@@ -95,7 +99,7 @@ class Agent:
             if a time limit cut the game off.
 
         Raises ValueError or TypeError, and stores nothing, for a state of another
-        shape, an action outside action_space, or a state or reward that is not finite.
+        shape, an action outside action_space, or NaN or a size above 1e18.
         """
         check_transition(self, state, action, reward, state_)
         index = self.mem_cntr % self.mem_size
@@ -153,7 +157,8 @@ class Agent:
         # own action; a colon in its place would pair each row with all of them.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
-        # Compute the target: the reward plus gamma times the best next value.
+        # Compute the target: the reward plus gamma times the best next value. T.max
+        # returns the best values and their actions; [0] takes the values.
         with T.no_grad():  # the video: a gradient flows through the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0
@@ -175,28 +180,29 @@ def require(valid, name, value, wanted):
         raise ValueError(f'{name} must be {wanted}, got {value!r}')
 
 
-def check_arguments(agent, lr, input_dims):
+def check_arguments(agent, input_dims, n_actions):
     """Refuse arguments outside their ranges. NaN is in no range."""
     epsilon, mem_size = agent.epsilon, agent.mem_size
     require(0 <= agent.gamma <= 1, 'gamma', agent.gamma, 'from 0 to 1')
     require(0 <= epsilon <= 1, 'epsilon', epsilon, 'from 0 to 1')
     require(0 <= agent.eps_min <= epsilon, 'eps_end', agent.eps_min,
             f'from 0 to epsilon={epsilon}')
-    require(0 <= agent.eps_dec < np.inf, 'eps_dec', agent.eps_dec,
-            'finite and at least 0')
-    require(0 < lr < np.inf, 'lr', lr, 'finite and above 0')
-    require(np.shape(input_dims) == (1,), 'input_dims', input_dims,
-            'one size, such as (8,): a state is a vector, not a number or an image')
+    require(0 <= agent.eps_dec < np.inf, 'eps_dec', agent.eps_dec, 'finite and >= 0')
+    require(0 < agent.lr < np.inf, 'lr', agent.lr, 'finite and above 0')
+    require(np.shape(input_dims) == (1,), 'input_dims', input_dims, 'one size, such as '
+            '(8,): gym.wrappers.FlattenObservation makes a state of any shape a vector')
+    require(n_actions >= 1, 'n_actions', n_actions, 'at least 1')
     require(1 <= agent.batch_size <= mem_size, 'batch_size', agent.batch_size,
             f'from 1 to max_mem_size={mem_size}')
 
 
 def check_transition(agent, state, action, reward, state_):
     """Refuse, before anything is stored, what would spoil the agent's memory."""
-    shape, largest = agent.state_memory.shape[1:], np.float64(np.finfo(np.float32).max)
+    # Learning squares what it computes. Above 1e18 a float32 would overflow.
+    shape, largest = agent.state_memory.shape[1:], 1e18
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and np.abs(value).max() <= largest,
-                name, value, f'finite float32 of shape input_dims={shape}')
-    require(abs(float(reward)) <= largest, 'reward', reward, 'a finite float32')
+                name, value, f'of shape input_dims={shape}, from -1e18 to 1e18')
+    require(abs(float(reward)) <= largest, 'reward', reward, 'from -1e18 to 1e18')
     require(not np.shape(action) and action in agent.action_space, 'action', action,
             f'one of {agent.action_space}')
