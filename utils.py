@@ -18,7 +18,7 @@ def check_space(space):
 
 
 def save_network(network, filename):
-    """Write a network's weights to a file: all, or the file stays as it was."""
+    """Write a network's weights to a file; broken off, the file stays as it was."""
     with open(f'{filename}.part', 'wb') as file:
         T.save(network.state_dict(), file)
     os.replace(f'{filename}.part', filename)
@@ -28,8 +28,8 @@ def name_run(network, env):
     """Save a network under the name of its game, and return that name.
 
     Later runs get a number: LunarLander.pt, then LunarLander-2.pt. A name is free if no
-    .pt, .png or .gif in the current folder has it. Raises OSError if that folder cannot
-    be written or has no room.
+    .pt, .png or .gif in the current folder has it. That the folder can be written, and
+    has room, shows here, before the first game.
     """
     game = env.spec.name if env.spec else type(env.unwrapped).__name__
     save_network(network, f'{os.getpid()}.pt')
@@ -60,7 +60,8 @@ def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
     ax2.plot(x, averages, color='C3', linewidth=2.5, label='average of the last 100')
     if spec and spec.reward_threshold is not None:
-        ax2.axhline(spec.reward_threshold, color='black', ls='--', label='solved')
+        ax2.axhline(spec.reward_threshold, color='black', linestyle='--', linewidth=1,
+                    label=f'solved: {spec.reward_threshold:g}')
     fig.legend(loc='outside lower center', ncols=4)
     fig.savefig(filename, dpi=200)
 
@@ -76,10 +77,9 @@ def record_game(agent, env, filename):
     env.unwrapped.render_mode = 'rgb_array'  # not in training: drawing takes time
     fps = env.metadata.get('render_fps', 30)
     skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
-    observation, frames, score, done = env.reset(seed=0)[0], [], 0, False
-    while not done and len(frames) < 400 * skip:
+    observation, frames, score, ends = env.reset(seed=0)[0], [], 0, []
+    while not any(ends) and len(frames) < 400 * skip:
         observation, reward, *ends, _ = env.step(agent.choose_action(observation))
-        done = any(ends)
         score += float(reward)
         frame = ImageOps.contain(Image.fromarray(env.render()), (398, 398))
         frames.append(ImageOps.expand(frame, 1).quantize(64))
@@ -88,4 +88,4 @@ def record_game(agent, env, filename):
     frames = frames[:-skip:skip] + frames[-1:] * round(2 * fps / skip)
     frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
                    duration=round(1000 * skip / fps, -1))
-    return f'{filename} ({"a" if done else "the start of a"} game, score {score:.2f})'
+    return f'{filename} ({"" if any(ends) else "start of "}a game, score {score:.2f})'

@@ -85,12 +85,11 @@ class Homemade(gym.Env):
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 15}
     observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
     action_space = gym.spaces.Discrete(2)
-    made = []
 
     def __init__(self, render_mode=None, length=5, on_step=None):
         self.render_mode, self.length, self.on_step = render_mode, length, on_step
-        self.array, self.n_games, self.closed = np.zeros(2, np.float32), 0, 0
-        self.made.append(self)
+        self.array, self.n_games, self.n_drawn = np.zeros(2, np.float32), 0, 0
+        self.closed = False
 
     def reset(self, seed=None, options=None):
         self.array[:] = 0
@@ -103,19 +102,26 @@ class Homemade(gym.Env):
         return self.array, reward or 2.0, self.array[0] >= self.length, False, {}
 
     def render(self):
-        """A bar that grows by two pixels a step."""
+        """A bar that grows by two pixels a step, up to 900, and again."""
+        self.n_drawn += 1
         picture = np.zeros((300, 900, 3), dtype=np.uint8)
-        picture[:, :2 * int(self.array[0])] = 255
+        picture[:, :2 * int(self.array[0]) % 900] = 255
         return picture
 
     def close(self):
-        self.closed += 1
+        self.closed = True
 
 
-class Blind(Homemade):
-    """A game without a picture."""
+class Discrete(gym.spaces.Space):
+    """Another package's space of the same name."""
 
-    metadata = {'render_modes': []}
+    start = 0
+
+    def __init__(self, n):
+        self.n = n
+
+    def __repr__(self):
+        return f'Discrete({self.n})'
 
 
 class Doubled(gym.RewardWrapper):
@@ -126,4 +132,3 @@ class Doubled(gym.RewardWrapper):
 
 
 gym.register('Homemade-v0', Homemade, disable_env_checker=True)
-gym.register('Blind-v0', Blind)

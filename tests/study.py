@@ -3,16 +3,17 @@
     python tests/study.py            # every run that is missing, then table and figures
     python tests/study.py table      # these from the runs that are there
 
-A run is main_lunar_lander.py itself, edited the way a reader edits it, with 100 greedy
-games added at its end. It takes minutes; two go on at a time, each with a core of its
-own. A finished run is a line of tests/study.txt, and is not run again: its variant, its
-game, its seed, the steps it took, 500 scores of training and 100 greedy ones.
+A run is main_lunar_lander.py itself, edited the way a reader edits it, with 100 games
+of the final network added. It takes minutes; two go on at a time, each with a core of
+its own. A finished run is a line of tests/study.txt, and is not run again: its variant,
+its game, its seed, the steps it took, 500 scores of training, 100 of the final network.
 """
 import re
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,14 @@ PICTURES = ROOT / '.github'
 MAIN, AGENT = 'main_lunar_lander.py', 'simple_dqn_torch.py'
 N_GAMES = 500
 LANDER, POLE, ACROBOT = 'LunarLander-v3', 'CartPole-v1', 'Acrobot-v1'
-SOLVED = {LANDER: 200, POLE: 475, ACROBOT: -100}  # averages of 100 games
+CAR, LAKE, CLIFF, TAXI = 'MountainCar-v0', 'FrozenLake-v1', 'CliffWalking-v1', 'Taxi-v4'
+FOUR = [LANDER, POLE, ACROBOT, CAR]
+# An average of 100 games that solves the game. CliffWalking has none: -13 is its best.
+SOLVED = {LANDER: 200, POLE: 475, ACROBOT: -100, CAR: -110,
+          LAKE: 0.7, CLIFF: -13, TAXI: 8}
 
-# Played by the final network after training: epsilon 0, fresh games 10000 to 10099.
-GREEDY = (MAIN, '        env.close()\n', '''
+# Played by the final network: epsilon 0, fresh games 10000 to 10099.
+GREEDY = (MAIN, '    plot_learning_curve(', '''\
     agent.epsilon = 0.0
     for i in range(10000, 10100):
         score = 0
@@ -40,20 +45,19 @@ GREEDY = (MAIN, '        env.close()\n', '''
             score += reward
         print(f'greedy {score:.2f}')
     print(f'steps {agent.mem_cntr}')
-    env.close()
-''')
+    plot_learning_curve(''')
 
 NO_NORM = [
     (AGENT, 'F.layer_norm(self.fc1(state), (self.fc1_dims,))', 'self.fc1(state)'),
     (AGENT, 'F.layer_norm(self.fc2(x), (self.fc2_dims,))', 'self.fc2(x)')]
 WITH_GRADIENT = [
     (AGENT, 'with T.no_grad():  # the video', 'if True:  # the video')]
-NOT_FALLING = [(MAIN, ' * (1 - i / n_games)', '')]
+CONSTANT = [(MAIN, ' * (1 - i / n_games)', '')]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
-VIDEO = [*NO_NORM, *WITH_GRADIENT, *EVERY_END, *NOT_FALLING]
+VIDEO = [*NO_NORM, *WITH_GRADIENT, *EVERY_END, *CONSTANT]
 TARGET_NETWORK = [
     (AGENT, '        self.state_memory =', """\
-        self.Q_next = DeepQNetwork(lr, input_dims, 256, 256, n_actions)
+        self.Q_next = DeepQNetwork(self.lr, input_dims, 256, 256, n_actions)
         self.Q_next.load_state_dict(self.Q_eval.state_dict())
         self.state_memory ="""),
     (AGENT, '        self.Q_eval.optimizer.zero_grad()\n', """\
@@ -75,42 +79,48 @@ def number(name, value):
     return change(rf'\b{name} ?= ?[\d.e-]+', f'{name} = {value}')
 
 
-def games(n, seed, make):
+def games(n, seed, made):
     """The edits that set the number of games, the seed, and how the game is made."""
     return [change(r'\bn_games = \S+', f'n_games = {n}'),
             change(r'\bseed = \S+', f'seed = {seed}'),
-            change(r'gym\.make\([^)]*\)', make)]
+            change(r'gym\.make\([^)]*\)', made)]
+
+
+def make(game):
+    """How README.md makes a game; where a state is one number, that is two wrappers."""
+    limit = ', max_episode_steps=500' if game == CLIFF else ''
+    made = f"gym.make('{game}'{limit})"
+    return made if game in FOUR else f'gym.wrappers.FlattenObservation({made})'
 
 
 # Name: (what it is, its edits).
 VARIANTS = {
     'defaults': ('this project', []),
-    'not-falling': ('rate not falling', NOT_FALLING),
+    'constant': ('constant rate', CONSTANT),
     'no-norm': ('no layer normalisation', NO_NORM),
-    'no-norm-0.0003': ('no layer normalisation, rate 0.0003', [
-        number('lr', 0.0003), number('eps_end', 0.03), *NO_NORM, *NOT_FALLING]),
-    'target': ('target network instead', [*NO_NORM, *TARGET_NETWORK]),
-    'both': ('target network as well', TARGET_NETWORK),
+    'no-norm-0.0003': ('no layer normalisation, constant rate 0.0003', [
+        number('lr', 0.0003), number('eps_end', 0.03), *NO_NORM, *CONSTANT]),
+    'target': ('target network, no layer normalisation', [*NO_NORM, *TARGET_NETWORK]),
     'gradient': ('gradient through the target', WITH_GRADIENT),
     'no-replay': ('memory of 64', [number('max_mem_size', 64)]),
     'lr-0.0001': ('learning rate 0.0001', [number('lr', 0.0001)]),
     'lr-0.003': ('learning rate 0.003', [number('lr', 0.003)]),
     'every-end': ('time-outs stored as ends', EVERY_END),
-    'video-0.003': ("the video's code, rate 0.003", [number('lr', 0.003), *VIDEO]),
     'video-0.001': ("the video's code, rate 0.001", [number('lr', 0.001), *VIDEO]),
+    'video-0.003': ("the video's code, rate 0.003", [number('lr', 0.003), *VIDEO]),
 }
-FRESH, CHANGES, VIDEO_SEEDS = range(50, 60), range(50, 55), range(10)
+TEN, FIVE = range(60, 70), range(60, 65)
 # The lines of the table: variant, game, seeds. Seeds 0 to 4 of defaults and lr-0.0001
-# chose the learning rate, and are not in it.
+# chose the learning rate, when agent and game still drew the same random numbers.
 LINES = [
-    *(('defaults', game, FRESH) for game in SOLVED),
-    *(('not-falling', game, CHANGES) for game in SOLVED),
-    *((name, game, CHANGES) for name in ('no-norm', 'no-norm-0.0003', 'target')
+    *((name, game, TEN) for name in ('defaults', 'constant', 'no-norm', 'video-0.001')
+      for game in FOUR),
+    ('gradient', LANDER, TEN), ('every-end', POLE, TEN), ('every-end', CAR, TEN),
+    ('video-0.003', LANDER, TEN),
+    *((name, game, FIVE) for name in ('defaults', 'no-norm-0.0003', 'target')
       for game in (LANDER, POLE)),
-    *((name, LANDER, CHANGES)
-      for name in ('both', 'gradient', 'no-replay', 'lr-0.003')),
-    ('every-end', POLE, CHANGES),
-    *((name, LANDER, VIDEO_SEEDS) for name in ('video-0.003', 'video-0.001')),
+    ('no-replay', LANDER, FIVE), ('lr-0.003', LANDER, FIVE),
+    *(('defaults', game, TEN) for game in (LAKE, CLIFF, TAXI)),
 ]
 
 
@@ -126,32 +136,18 @@ def edited(folder, edits):
 
 
 def run(name, game, seed):
-    """Play one run of a variant, show its progress and keep its numbers."""
-    edits = [*games(N_GAMES, seed, f"gym.make('{game}')"), GREEDY, *VARIANTS[name][1]]
+    """Play one run of a variant and keep its numbers."""
+    edits = [*games(N_GAMES, seed, make(game)), GREEDY, *VARIANTS[name][1]]
     with tempfile.TemporaryDirectory() as folder:
         edited(Path(folder), edits)
-        scores, greedy, steps = [], [], None
-        with subprocess.Popen([sys.executable, MAIN], cwd=folder, text=True,
-                              stdout=subprocess.PIPE) as process:
-            for line in process.stdout:
-                if match := re.match(r'episode (\d+) score (\S+)', line):
-                    scores.append(float(match[2]))
-                    if len(scores) % 50 == 0:
-                        print(f'{name} {game} seed {seed} {line}', end='', flush=True)
-                elif match := re.match(r'greedy (\S+)', line):
-                    greedy.append(float(match[1]))
-                elif match := re.match(r'steps (\d+)', line):
-                    steps = int(match[1])
-    if process.returncode or (len(scores), len(greedy)) != (N_GAMES, 100):
-        raise RuntimeError(f'{name} {game} seed {seed} broke off')
-    keep(name, game, seed, scores, greedy, steps)
-
-
-def keep(name, game, seed, scores, greedy, steps):
-    """Add a run's line to the file; lines stay whole when two runs end at once."""
-    numbers = ' '.join(f'{score:.0f}' for score in [*scores, *greedy])
-    with RUNS.open('a', encoding='utf-8') as file:
+        output = subprocess.check_output([sys.executable, MAIN], cwd=folder, text=True)
+    steps, = re.findall(r'^steps (\d+)', output, re.M)
+    scores = re.findall(r'^(?:episode \d+ score|greedy) (\S+)', output, re.M)
+    assert len(scores) == N_GAMES + 100
+    numbers = ' '.join(f'{float(score):.0f}' for score in scores)
+    with RUNS.open('a', encoding='utf-8') as file:  # one write: lines stay whole
         file.write(f'{name} {game} {seed} {steps} {numbers}\n')
+    print(f'{name} {game} seed {seed} is there', flush=True)
 
 
 def finished():
@@ -169,100 +165,104 @@ def averages(scores):
     return np.convolve(scores, np.full(100, 1 / 100), mode='valid')
 
 
-def row(label, runs, solved_at):
+def p_value(a, b):
+    """Paired sign-flip test: how often random signs make the mean of a - b as large."""
+    signs = np.array(list(product([1, -1], repeat=len(a))))
+    means = np.abs(signs @ (np.array(a) - b))
+    return np.mean(means >= means[0] - 1e-9)
+
+
+def row(label, runs, solved_at, beside):
     """A line of the table: each figure's median and worst over the runs.
 
-    solved_at: the average of 100 games that solves the game. The last column also says
-    how many final networks are below it.
+    solved_at: the average of 100 games that solves the game. The final network's column
+    also counts those below it. beside: this project's runs with the same seeds, for the
+    p-values of the two averages.
     """
     solved = []
     for scores, _, _ in runs:
         good = np.flatnonzero(averages(scores) >= solved_at)
         solved.append(100 + good[0] if good.size else np.inf)
-    end = [scores[-100:].mean() for scores, _, _ in runs]
-    greedy = np.array([scores.mean() for _, scores, _ in runs])
-    below = (greedy < solved_at).sum()
+    ends, finals = ([run[i][-100:].mean() for run in runs] for i in range(2))
+    below = sum(final < solved_at for final in finals)
+    p = [f'{p_value(values, [run[i][-100:].mean() for run in beside]):.3f}'
+         for i, values in enumerate((ends, finals)) if beside]
 
     def game(median, latest):
         latest = f'{latest:.0f}' if np.isfinite(latest) else 'never'
         return f'{np.ceil(median):.0f} ({latest})' if np.isfinite(median) else 'never'
 
+    def score(values):
+        digits = 2 if abs(solved_at) < 1 else 0
+        return f'{np.median(values):.{digits}f} ({min(values):.{digits}f})'
+
     return (f'| {label} | {np.isfinite(solved).sum()}/{len(runs)} | '
-            f'{game(np.median(solved), max(solved))} | '
-            f'{np.median(end):.0f} ({min(end):.0f}) | '
-            f'{np.median(greedy):.0f} ({min(greedy):.0f})'
-            f'{f", {below} below" if below else ""} |')
+            f'{game(np.median(solved), max(solved))} | {score(ends)} | {score(finals)}'
+            f'{f", {below} below" if below else ""} | {", ".join(p)} |')
 
 
-def load(name, game, seeds):
-    """The runs (scores, greedy, steps) of these seeds; none until all are there."""
-    runs = finished()
-    found = [runs[name, game, seed] for seed in seeds if (name, game, seed) in runs]
+def load(there, name, game, seeds):
+    """The runs (scores, final, steps) of these seeds; none until all are there."""
+    found = [there[name, game, seed] for seed in seeds if (name, game, seed) in there]
     return found if len(found) == len(seeds) else []
 
 
-def table():
+def table(there):
     """The lines of the table, in Markdown: one game after the other."""
-    lines = ['| game, run | solved | at game | games 401 to 500 | greedy mean |',
-             '|' + ' --- |' * 5]
+    lines = ['| game, run | solved | at game | games 401 to 500 | final network | p |',
+             '|' + ' --- |' * 6]
     for game, solved_at in SOLVED.items():
-        lines.append(f'| **{game}, {solved_at}** | | | | |')
-        lines += [row(VARIANTS[name][0], runs, solved_at)
-                  for name, played, seeds in LINES
-                  if played == game and (runs := load(name, game, seeds))]
+        lines.append(f'| **{game}, {solved_at}** | | | | | |')
+        for name, played, seeds in LINES:
+            if played == game and (runs := load(there, name, game, seeds)):
+                label = VARIANTS[name][0] + ', five seeds' * (seeds == FIVE)
+                beside = name != 'defaults' and load(there, 'defaults', game, seeds)
+                lines.append(row(label, runs, solved_at, beside))
     return lines
 
 
-def figure(filename, panels):
+def figure(filename, there, panels):
     """Draw 100-game averages: median and full range over the seeds of each line.
 
-    panels: {game: [(variant, seeds, colour), ...]}, one of them or three.
+    panels: [(game, seeds, [variant, ...]), ...], two in a row.
     """
-    two = len(panels) > 1  # then two rows, the legend in the fourth place
-    fig = Figure(figsize=(5, 4.6) if two else (5, 3), layout='constrained')
-    axes = fig.subplots(1 + two, 1 + two, squeeze=False).flat
-    labels = {}
-    for ax, (game, lines) in zip(axes, panels.items()):
-        ax.set_title(game, fontsize='medium')
-        ax.set_xlabel('Game')
-        ax.set_xticks([100, 300, 500])
-        for name, seeds, color in lines:
-            runs = load(name, game, seeds)
-            if not runs:
-                continue
+    fig = Figure(figsize=(6.4, 1 + 1.3 * len(panels)), layout='constrained')
+    x, labels = np.arange(100, 501), {}
+    for ax, (game, seeds, names) in zip(fig.subplots(len(panels) // 2, 2).flat, panels):
+        ax.set(title=game, xlabel='Game', xticks=range(100, 501, 100))
+        for name in names:
+            runs, color = load(there, name, game, seeds), COLORS[name]
             curves = np.array([averages(scores) for scores, _, _ in runs])
-            x = np.arange(100, 100 + curves.shape[1])
-            ax.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=color,
-                            alpha=0.2, linewidth=0)
-            labels[VARIANTS[name][0]], = ax.plot(x, np.median(curves, axis=0),
-                                                 color=color, linewidth=2)
+            if runs:
+                low, high = curves.min(axis=0), curves.max(axis=0)
+                ax.fill_between(x, low, high, color=color, alpha=0.1)
+                ax.plot(x, low, x, high, color=color, linewidth=0.8)
+                labels[VARIANTS[name][0]], = ax.plot(x, np.median(curves, axis=0),
+                                                     color=color, linewidth=2.5)
         solved = ax.axhline(SOLVED[game], color='black', linestyle='--', linewidth=1)
     labels['solved'] = solved  # the last in the legend
-    fig.supylabel('Average of the last 100 games', fontsize='medium')
-    if two:
-        axes[3].axis('off')
-        axes[3].legend(labels.values(), labels, loc='center', fontsize='small')
-    else:
-        fig.legend(labels.values(), labels, loc='outside lower center', ncols=2)
-    fig.savefig(PICTURES / filename, dpi=240)
+    fig.suptitle('Average of the last 100 games: median and range over the seeds')
+    fig.legend(labels.values(), labels, loc='outside lower center', ncols=3)
+    fig.savefig(PICTURES / filename, dpi=200)
 
+
+COLORS = {'defaults': 'C3', 'constant': 'C1', 'no-norm': 'C0', 'video-0.001': 'C4',
+          'no-replay': 'C4', 'lr-0.003': 'C1'}
 
 if __name__ == '__main__':
     RUNS.touch()
+    there = finished()
     if 'table' not in sys.argv[1:]:
-        there = finished()
         missing = dict.fromkeys((name, game, seed) for name, game, seeds in LINES
                                 for seed in seeds if (name, game, seed) not in there)
         print(f'{len(missing)} runs to go', flush=True)
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda job: run(*job), missing):
                 pass
-    print(*table(), sep='\n')
-    project, no_norm = ('defaults', FRESH, 'C3'), ('no-norm', CHANGES, 'C0')
-    constant = ('not-falling', CHANGES, 'C1')
-    figure('study.png', {
-        LANDER: [('video-0.001', VIDEO_SEEDS, 'C4'), no_norm, project],
-        POLE: [no_norm, constant, project],
-        ACROBOT: [constant, project]})
-    figure('experiments.png', {
-        LANDER: [('no-replay', CHANGES, 'C4'), ('lr-0.003', CHANGES, 'C1'), project]})
+        there = finished()
+    print(*table(there), sep='\n')
+    four = ['video-0.001', 'no-norm', 'constant', 'defaults']
+    figure('study.png', there, [(game, TEN, four) for game in FOUR])
+    figure('experiments.png', there, [
+        (POLE, TEN, ['no-norm', 'defaults']),
+        (LANDER, FIVE, ['no-replay', 'lr-0.003', 'defaults'])])

@@ -1,6 +1,7 @@
 """The network and the agent, each against a reference that is not their own code."""
 import pickle
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
@@ -11,7 +12,7 @@ from simple_dqn_torch import Agent, DeepQNetwork
 
 def make_agent(**changes):
     """An agent for LunarLander's shapes, with some hyperparameters changed."""
-    return Agent(**{**dict(gamma=0.9, epsilon=1.0, lr=1e-3, input_dims=(8,),
+    return Agent(**{**dict(gamma=0.9, epsilon=1.0, lr=2e-3, input_dims=(8,),
                            batch_size=4, n_actions=4, max_mem_size=100, seed=0),
                     **changes})
 
@@ -52,7 +53,9 @@ def weights(agent):
 
 
 def test_network_of_lunar_lander_has_69124_parameters_on_its_device():
-    parameters = list(make_agent().Q_eval.parameters())
+    network = make_agent().Q_eval
+    assert (network.input_dims, network.n_actions) == ((8,), 4)
+    parameters = list(network.parameters())
     assert sum(p.numel() for p in parameters) == 69124
     cuda = T.cuda.is_available()  # then all tests here run on it
     assert {p.device.type for p in parameters} == {'cuda' if cuda else 'cpu'}
@@ -89,15 +92,15 @@ def test_memory_is_a_ring_of_named_arrays():
 
 
 TRANSITION = dict(state=np.ones(8), action=1, reward=9.0, state_=np.ones(8), terminal=1)
-VECTOR = 'finite float32 of shape input_dims=(8,)'
+VECTOR = 'of shape input_dims=(8,), from -1e18 to 1e18'
 
 
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
         ('state', VECTOR, [np.zeros(7), 1.0, np.full(8, np.nan), [-np.inf] * 8]),
-        ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * 1e39]),  # as float32: inf
+        ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * -1.1e18]),
         ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None, np.array([1])]),
-        ('reward', 'a finite float32', [float('nan'), np.inf, -1e39]),
+        ('reward', 'from -1e18 to 1e18', [float('nan'), np.inf, -1.1e18]),
         # In the words of Python and numpy; the first is what reset() returns.
         ('state', None, [(np.zeros(8), {})]), ('reward', None, ['?', 1j])]
     for value in values])
@@ -110,6 +113,17 @@ def test_bad_transition_is_refused_and_leaves_the_memory(name, wanted, value):
     said = str(error.value)
     assert wanted is None or said == f'{name} must be {wanted}, got {value!r}'
     assert pickle.dumps(vars(agent)) == before
+
+
+def test_largest_numbers_are_learned_from_without_nan():
+    agent = make_agent(batch_size=64)
+    for i in range(64):
+        agent.store_transition(np.full(8, 1e18), i % 4, 1e18, np.full(8, -1e18), True)
+    for _ in range(3):
+        before = weights(agent)
+        agent.learn()
+        assert all(np.isfinite(w).all() and (w != before[name]).any()
+                   for name, w in weights(agent).items())
 
 
 @pytest.mark.parametrize('stored, low, high', [  # chi-square quantiles 0.001, 0.999
@@ -174,7 +188,7 @@ def test_targets_by_hand():
 
 
 def test_two_steps_against_numpy():
-    agent = make_agent(gamma=0.9, lr=1e-3, batch_size=32, max_mem_size=32)
+    agent = make_agent(gamma=0.9, batch_size=32, max_mem_size=32)
     rng = np.random.default_rng(4)
     states, new_states = rng.normal(size=(2, 32, 8)).astype(np.float32)
     actions, rewards = rng.integers(4, size=32), rng.normal(size=32) * 10
@@ -198,9 +212,9 @@ def test_two_steps_against_numpy():
             m, v = mean[name] / (1 - 0.9 ** step), square[name] / (1 - 0.999 ** step)
             # Where a gradient is almost 0, its sign is a matter of rounding.
             clear = np.abs(g[name]) > 1e-3
-            move = 1e-3 * m / (np.sqrt(v) + 1e-8)
+            move = agent.lr * m / (np.sqrt(v) + 1e-8)
             assert clear.mean() > 0.3
-            np.testing.assert_allclose((w[name] - after)[clear], move[clear], 0, 5e-6)
+            np.testing.assert_allclose((w[name] - after)[clear], move[clear], 0, 1e-5)
 
 
 def test_chain_converges_to_dynamic_programming():
@@ -241,16 +255,23 @@ def test_a_seed_repeats_everything_and_another_or_none_changes_everything():
         assert (a == same).all() and (a != b).any() and (c != d).any()
 
 
+def test_agent_and_game_of_one_seed_draw_other_numbers():
+    game, _ = gym.utils.seeding.np_random(7)
+    agents = [make_agent(seed=seed).rng.random(1000) for seed in (7, None)]
+    assert not np.isin(agents, game.random(1000)).any()
+
+
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
         ('gamma', 'from 0 to 1', [99, -0.1, float('nan')]),
         ('epsilon', 'from 0 to 1', [1.2, -0.2]),
         ('eps_end', 'from 0 to epsilon=0.5', [-0.01, 0.6]),
-        ('eps_dec', 'finite and at least 0', [-1e-4, float('inf')]),
+        ('eps_dec', 'finite and >= 0', [-1e-4, float('inf')]),
         ('lr', 'finite and above 0', [0, -0.001, float('inf')]),
+        ('n_actions', 'at least 1', [0, -1]),
         ('batch_size', 'from 1 to max_mem_size=100', [0, 101]),
-        ('input_dims', 'one size, such as (8,): a state is a vector, '
-         'not a number or an image', [(84, 84, 4), (), 8])]
+        ('input_dims', 'one size, such as (8,): gym.wrappers.FlattenObservation makes '
+         'a state of any shape a vector', [(5, 5), (), 8])]
     for value in values])
 def test_bad_argument_is_named(name, wanted, value):
     with pytest.raises(ValueError) as error:

@@ -25,11 +25,21 @@ def test_row_of_two_made_up_runs():
     early[50:] = 300  # two thirds of a window of 300 are an average of 200
     early[300:350] = 0  # halves a window for a while
     greedy = np.repeat([100.0, 300.0], [25, 75])
-    row = study.row('both', [(early, greedy, 1000), (late, greedy - 1, 3000)], 200)
-    assert row == '| both | 1/2 | never | 250 (199) | 250 (249) |'
-    row = study.row('one', [(early[:400], greedy - 51, 1000)], 200)
-    assert row == '| one | 1/1 | 117 (117) | 150 (150) | 199 (199), 1 below |'
-    row = study.row('other', [(late, greedy, 1)] * 2 + [(late - 1, greedy, 1)], 199)
+    both = [(early, greedy, 1000), (late, greedy - 1, 3000)]
+    row = study.row('both', both, 200, ())
+    assert row == '| both | 1/2 | never | 250 (199) | 250 (249) |  |'
+    row = study.row('one', [(early[:400], greedy - 51, 1000)], 200, both[:1])
+    assert row == ('| one | 1/1 | 117 (117) | 150 (150) | 199 (199), 1 below '
+                   '| 1.000, 1.000 |')
+    row = study.row('other', [(late, greedy, 1)] * 2 + [(late - 1, greedy, 1)], 199, ())
     assert row.startswith('| other | 2/3 | 100 (never) | 199 (198) |')
-    assert all(gym.spec(game).reward_threshold == solved
+    row = study.row('share', [(early / 1000, greedy / 1000, 1)], 0.7, ())
+    assert row == '| share | 0/1 | never | 0.30 (0.30) | 0.25 (0.25), 1 below |  |'
+    assert all(gym.spec(game).reward_threshold in (solved, None)
                for game, solved in study.SOLVED.items())
+
+
+def test_sign_flips_by_hand():
+    # 1 + 2 + 3 is reached with two of eight choices of signs, |-3 + 1 + 1| with all.
+    assert study.p_value([1, 2, 3], [0, 0, 0]) == 2 / 8
+    assert study.p_value([2, 1, 1], [5, 0, 0]) == 8 / 8
