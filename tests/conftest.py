@@ -1,6 +1,7 @@
 """Where the tests find the project, how they play it, and games of their own."""
 import io
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -17,6 +18,9 @@ from matplotlib.figure import Figure
 import study
 
 LANDER = "gym.make('LunarLander-v3')"
+NUMBER = r'(-?\d+\.\d\d)'
+EPISODE = (rf'^episode (\d+) score {NUMBER} average score {NUMBER} '
+           rf'epsilon {NUMBER}$')
 sys.path.insert(0, str(study.ROOT))
 signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup … &` ignores it
 T.set_num_threads(1)  # two beside another program wait for each other, for minutes
@@ -43,22 +47,28 @@ def drawn():
 
 @pytest.fixture(scope='module')
 def play(tmp_path_factory):
-    """Run the edited script here; its folder, output, error, names and figures.
+    """Run the edited script here; its folder, output, error, figures, threads, names.
 
-    The script starts with the names in given.
+    Also its games: of each what it prints, number, score, average, epsilon. The script
+    starts with the names in given.
     """
     def play(n, make, seed=0, folder=None, **given):
         folder = folder or tmp_path_factory.mktemp('run')
         study.edited(folder, study.games(n, seed, make))
         error, names = None, {}
+        T.set_num_threads(2)
         with chdir(folder), drawn() as figures, \
                 redirect_stdout(io.StringIO()) as output:
             try:
                 names = runpy.run_path(study.MAIN, given, run_name='__main__')
             except Exception as caught:
                 error = caught
-        return SimpleNamespace(folder=folder, output=output.getvalue(), error=error,
-                               figures=figures, **names)
+        n_threads = T.get_num_threads()
+        T.set_num_threads(1)
+        output = output.getvalue()
+        games = np.array(re.findall(EPISODE, output, re.M), dtype=float)
+        return SimpleNamespace(folder=folder, output=output, error=error, games=games,
+                               figures=figures, n_threads=n_threads, **names)
     return play
 
 

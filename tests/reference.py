@@ -1,5 +1,11 @@
-"""The network and its gradients in numpy alone; w holds the weights by name."""
+"""What the lesson's code computes, in numpy alone; w holds the weights by name."""
 import numpy as np
+
+
+def weights(agent):
+    """Copies of all parameters, as float64 numpy arrays by name."""
+    return {name: p.detach().cpu().numpy().astype(np.float64)
+            for name, p in agent.Q_eval.named_parameters()}
 
 
 def numpy_norm(x):
@@ -30,3 +36,24 @@ def numpy_gradients(w, x, actions, targets):
     return {'fc1.weight': d1.T @ x, 'fc1.bias': d1.sum(0),
             'fc2.weight': d2.T @ np.maximum(n1, 0), 'fc2.bias': d2.sum(0),
             'fc3.weight': d3.T @ np.maximum(n2, 0), 'fc3.bias': d3.sum(0)}
+
+
+def numpy_adam(lr):
+    """Adam, algorithm 1 of Kingma and Ba 2015: is sent gradients, yields the moves."""
+    mean = square = None
+    moves, step = None, 0
+    while True:
+        g, step = (yield moves), step + 1
+        mean = {name: 0.1 * g[name] + (0.9 * mean[name] if mean else 0) for name in g}
+        square = {name: 0.001 * g[name] ** 2 + (0.999 * square[name] if square else 0)
+                  for name in g}
+        moves = {name: lr * (mean[name] / (1 - 0.9 ** step))
+                 / (np.sqrt(square[name] / (1 - 0.999 ** step)) + 1e-8) for name in g}
+
+
+def dynamic_programming(steps, n_states, n_actions, gamma):
+    """Value iteration over steps (state, action, reward, next state)."""
+    values = np.zeros((n_states, n_actions))
+    for state, action, reward, state_ in steps * 100:
+        values[state, action] = reward + gamma * values[state_].max()
+    return values

@@ -11,11 +11,11 @@ def test_edits_fit_and_leave_python(name, tmp_path):
     edits = [*study.games(2, 1, "gym.make('CartPole-v1')"), study.GREEDY,
              *study.VARIANTS[name][1]]
     study.edited(tmp_path, edits)
-    changed = {path for path in tmp_path.iterdir()
+    changed = {path.name: path for path in tmp_path.iterdir()
                if path.read_bytes() != (study.ROOT / path.name).read_bytes()}
-    assert {path.name for path in changed} == {script for script, _, _ in edits}
-    for path in changed:
-        compile(path.read_text(encoding='utf-8'), path.name, 'exec')
+    assert set(changed) == {script for script, _, _ in edits}
+    for name, path in changed.items():
+        compile(path.read_text(encoding='utf-8'), name, 'exec')
     with pytest.raises(ValueError, match='no such line'):
         study.edited(tmp_path, [(study.MAIN, 'no such line', '')])
 
@@ -24,17 +24,17 @@ def test_row_of_two_made_up_runs():
     early, late = np.zeros(500), np.full(500, 199.0)
     early[50:] = 300  # two thirds of a window of 300 are an average of 200
     early[300:350] = 0  # halves a window for a while
-    greedy = np.repeat([100.0, 300.0], [25, 75])
-    both = [(early, greedy, 1000), (late, greedy - 1, 3000)]
-    row = study.row('both', both, 200, ())
-    assert row == '| both | 1/2 | never | 250 (199) | 250 (249) |  |'
-    row = study.row('one', [(early[:400], greedy - 51, 1000)], 200, both[:1])
-    assert row == ('| one | 1/1 | 117 (117) | 150 (150) | 199 (199), 1 below '
-                   '| 1.000, 1.000 |')
-    row = study.row('other', [(late, greedy, 1)] * 2 + [(late - 1, greedy, 1)], 199, ())
-    assert row.startswith('| other | 2/3 | 100 (never) | 199 (198) |')
-    row = study.row('share', [(early / 1000, greedy / 1000, 1)], 0.7, ())
-    assert row == '| share | 0/1 | never | 0.30 (0.30) | 0.25 (0.25), 1 below |  |'
+    final = np.repeat([100.0, 300.0], [25, 75])
+    both = [(early, final, 1000), (late, final - 1, 3000)]
+    for runs, solved_at, beside, wanted in [
+            (both, 200, (), '1/2 | never | 250 (199) | 250 (249) | '),
+            ([(early[:400], final - 51, 1000)], 200, both[:1],
+             '1/1 | 117 (117) | 150 (150) | 199 (199), 1 below | 1.000, 1.000'),
+            ([(late, final, 1)] * 2 + [(late - 1, final, 1)], 199, (),
+             '2/3 | 100 (never) | 199 (198) | 250 (250) | '),
+            ([(early / 1000, final / 1000, 1)], 0.7, (),
+             '0/1 | never | 0.30 (0.30) | 0.25 (0.25), 1 below | ')]:
+        assert study.row('a', runs, solved_at, beside) == f'| a | {wanted} |'
     assert all(gym.spec(game).reward_threshold in (solved, None)
                for game, solved in study.SOLVED.items())
 
