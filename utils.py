@@ -11,14 +11,14 @@ from PIL import Image, ImageOps
 
 
 def check_space(space):
-    """Raise ValueError unless an action space is one game's, discrete, from 0 on."""
+    """Raise ValueError unless the actions of a game are numbered from 0 to n - 1."""
     if not isinstance(space, Discrete) or space.start:
         raise ValueError('env.action_space must be Discrete(n) of gymnasium and start '
                          f'at 0, got {space!r} of {type(space).__module__}')
 
 
 def save_network(network, filename):
-    """Write a network's weights to a file; broken off, the file stays as it was."""
+    """Save a network's weights. If that breaks off, the old file stays as it was."""
     with open(f'{filename}.part', 'wb') as file:
         T.save(network.state_dict(), file)
     os.replace(f'{filename}.part', filename)
@@ -28,14 +28,14 @@ def name_run(network, env):
     """Save a network under the name of its game, and return that name.
 
     Later runs get a number: LunarLander.pt, then LunarLander-2.pt. A name is free if no
-    .pt, .png or .gif in the current folder has it. That the folder can be written, and
-    has room, shows here, before the first game.
+    .pt, .png or .gif in the current folder has it. A folder that cannot be written, or
+    has no room, is an error.
     """
     game = env.spec.name if env.spec else type(env.unwrapped).__name__
     save_network(network, f'{os.getpid()}.pt')
     for name in chain([game], (f'{game}-{i}' for i in count(2))):
         if not any(os.path.exists(name + ending) for ending in ('.png', '.gif')):
-            with suppress(FileExistsError):  # also if another run takes it just now
+            with suppress(FileExistsError):  # the name is taken: try the next
                 open(f'{name}.pt', 'x').close()
                 os.replace(f'{os.getpid()}.pt', f'{name}.pt')
                 return name
@@ -74,13 +74,14 @@ def record_game(agent, env, filename):
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
-    env.unwrapped.render_mode = 'rgb_array'  # not in training: drawing takes time
+    env.unwrapped.render_mode = 'rgb_array'  # only now, since drawing takes time
     fps = env.metadata.get('render_fps', 30)
     skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
     observation, frames, score, ends = env.reset(seed=0)[0], [], 0, []
     while not any(ends) and len(frames) < 400 * skip:
         observation, reward, *ends, _ = env.step(agent.choose_action(observation))
         score += float(reward)
+        # Every step is drawn, even if it is skipped below: flames fade by drawing.
         frame = ImageOps.contain(Image.fromarray(env.render()), (398, 398))
         frames.append(ImageOps.expand(frame, 1).quantize(64))
 

@@ -94,10 +94,11 @@ class Homemade(gym.Env):
 
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 15}
     observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
-    action_space = gym.spaces.Discrete(2)
 
-    def __init__(self, render_mode=None, length=5, on_step=None):
+    def __init__(self, render_mode=None, length=5, on_step=None,
+                 action_space=gym.spaces.Discrete(2)):
         self.render_mode, self.length, self.on_step = render_mode, length, on_step
+        self.action_space = action_space
         self.array, self.n_games, self.n_drawn = np.zeros(2, np.float32), 0, 0
         self.closed = False
 

@@ -8,29 +8,29 @@ def weights(agent):
             for name, p in agent.Q_eval.named_parameters()}
 
 
-def numpy_norm(x):
+def norm(x):
     """Layer normalisation: values of mean 0 and variance 1, and what divided them."""
     deviation = np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
     return (x - x.mean(axis=1, keepdims=True)) / deviation, deviation
 
 
-def numpy_forward(w, x):
+def values(w, x):
     """The network in numpy: the values, and what the gradient needs."""
-    n1, s1 = numpy_norm(x @ w['fc1.weight'].T + w['fc1.bias'])
-    n2, s2 = numpy_norm(np.maximum(n1, 0) @ w['fc2.weight'].T + w['fc2.bias'])
+    n1, s1 = norm(x @ w['fc1.weight'].T + w['fc1.bias'])
+    n2, s2 = norm(np.maximum(n1, 0) @ w['fc2.weight'].T + w['fc2.bias'])
     return np.maximum(n2, 0) @ w['fc3.weight'].T + w['fc3.bias'], (n1, s1, n2, s2)
 
 
-def numpy_gradients(w, x, actions, targets):
+def gradients(w, x, actions, targets):
     """Gradients of the mean squared error to constant targets, by the chain rule."""
     def through_norm(d, n, s):
         d = d * (n > 0)
         return (d - d.mean(1, keepdims=True) - n * (d * n).mean(1, keepdims=True)) / s
 
-    values, (n1, s1, n2, s2) = numpy_forward(w, x)
+    out, (n1, s1, n2, s2) = values(w, x)
     rows = np.arange(len(x))
-    d3 = np.zeros_like(values)
-    d3[rows, actions] = 2 * (values[rows, actions] - targets) / len(x)
+    d3 = np.zeros_like(out)
+    d3[rows, actions] = 2 * (out[rows, actions] - targets) / len(x)
     d2 = through_norm(d3 @ w['fc3.weight'], n2, s2)
     d1 = through_norm(d2 @ w['fc2.weight'], n1, s1)
     return {'fc1.weight': d1.T @ x, 'fc1.bias': d1.sum(0),
@@ -38,7 +38,7 @@ def numpy_gradients(w, x, actions, targets):
             'fc3.weight': d3.T @ np.maximum(n2, 0), 'fc3.bias': d3.sum(0)}
 
 
-def numpy_adam(lr):
+def adam_moves(lr):
     """Adam, algorithm 1 of Kingma and Ba 2015: is sent gradients, yields the moves."""
     mean = square = None
     moves, step = None, 0
@@ -51,9 +51,9 @@ def numpy_adam(lr):
                  / (np.sqrt(square[name] / (1 - 0.999 ** step)) + 1e-8) for name in g}
 
 
-def dynamic_programming(steps, n_states, n_actions, gamma):
+def value_iteration(steps, n_states, n_actions, gamma):
     """Value iteration over steps (state, action, reward, next state)."""
-    values = np.zeros((n_states, n_actions))
+    q = np.zeros((n_states, n_actions))
     for state, action, reward, state_ in steps * 100:
-        values[state, action] = reward + gamma * values[state_].max()
-    return values
+        q[state, action] = reward + gamma * q[state_].max()
+    return q

@@ -11,11 +11,11 @@ def test_edits_fit_and_leave_python(name, tmp_path):
     edits = [*study.games(2, 1, "gym.make('CartPole-v1')"), study.GREEDY,
              *study.VARIANTS[name][1]]
     study.edited(tmp_path, edits)
-    changed = {path.name: path for path in tmp_path.iterdir()
+    changed = {path for path in tmp_path.iterdir()
                if path.read_bytes() != (study.ROOT / path.name).read_bytes()}
-    assert set(changed) == {script for script, _, _ in edits}
-    for name, path in changed.items():
-        compile(path.read_text(encoding='utf-8'), name, 'exec')
+    assert {path.name for path in changed} == {script for script, _, _ in edits}
+    for path in changed:
+        compile(path.read_text(encoding='utf-8'), path.name, 'exec')
     with pytest.raises(ValueError, match='no such line'):
         study.edited(tmp_path, [(study.MAIN, 'no such line', '')])
 

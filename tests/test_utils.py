@@ -91,8 +91,7 @@ def test_recording_goes_to_the_end_or_to_400_pictures(
     each = n_steps / fps.get('render_fps', 30) / n_pictures
     assert sum(seconds[:-1]) == pytest.approx(each * (n_pictures - 1), rel=0.06)
     # The last picture is that of the last step: a bar of two pixels a step.
-    bar = 2 * n_steps % 900 * 398 / 900
-    assert (shown[-1][50] > 128).sum() == pytest.approx(bar, abs=3)
+    assert (shown[-1][50] > 128).sum() == pytest.approx(2 * n_steps % 900 / 2.26, abs=3)
 
 
 def test_game_without_pictures_is_said(monkeypatch):
