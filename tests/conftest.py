@@ -52,9 +52,9 @@ def play(tmp_path_factory):
     Also its games: of each what it prints, number, score, average, epsilon. The script
     starts with the names in given.
     """
-    def play(n, make, seed=0, folder=None, **given):
+    def play(n, make, seed=0, folder=None, edits=(), **given):
         folder = folder or tmp_path_factory.mktemp('run')
-        study.edited(folder, study.games(n, seed, make))
+        study.edited(folder, [*study.games(n, seed, make), *edits])
         error, names = None, {}
         T.set_num_threads(2)
         with chdir(folder), drawn() as figures, \
