@@ -9,26 +9,26 @@ from simple_dqn_torch import Agent
 from utils import check_space, name_run, plot_learning_curve, record_game, save_network
 
 if __name__ == '__main__':
-    T.set_num_threads(1)  # a seed then gives the same result on any number of cores
-    seed = 68
+    T.set_num_threads(1)  # a seed then gives the same run on any number of cores
+    seed = 68  # another number, or None, gives another run
     env = gym.make('LunarLander-v3')  # the video: v2
     check_space(env.action_space)
     agent = Agent(
-        gamma=0.99,  # how much a reward counts that comes one step later
+        gamma=0.99,  # what a reward is worth if it comes a step later
         epsilon=1.0,  # probability of a random action at first
         batch_size=64,  # transitions in a step of learning; with more, it takes longer
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
         eps_end=0.01,  # probability of a random action in the end; 0 stops exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
         # the video: 0.003; at its end it recommends 0.001
-        lr=0.0002,  # learning rate at first; larger takes larger, less steady steps
+        lr=0.0002,  # learning rate at first; if larger, faster but less steady
         max_mem_size=100000,  # transitions remembered; with fewer, it forgets sooner
         eps_dec=5e-4,  # how much epsilon falls in each step of learning
         seed=seed)
     scores, eps_history = [], []
     n_games = 500  # the learning rate falls towards 0 over these games
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
-    name = name_run(agent.Q_eval, env)  # not in the video: weights are saved
+    name = name_run(agent.Q_eval, env)  # not in the video: saves a first .pt
     print(f'saving the weights to {name}.pt after each game', flush=True)
 
     with suppress(KeyboardInterrupt):  # not in the video: Ctrl-C ends the games
@@ -39,13 +39,13 @@ if __name__ == '__main__':
             done = False
             observation, info = env.reset()  # the video: only the observation
             while not done:
-                observation = np.copy(observation)  # some games reuse this array
+                observation = np.copy(observation)  # some games overwrite it
                 action = agent.choose_action(observation)
                 # the video: one flag, done
                 observation_, reward, terminated, truncated, info = env.step(action)
                 done = terminated or truncated
                 score += float(reward)  # a sum of int8 rewards could overflow
-                # the video: done; but at its time limit a game could have gone on
+                # the video: done; but a game cut off by time could have gone on
                 agent.store_transition(observation, action, reward,
                                        observation_, terminated)
                 agent.learn()

@@ -39,9 +39,9 @@ class DeepQNetwork(nn.Module):
         What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
         Difference Learning".
         """
-        # not in the video: layer_norm gives the outputs of a layer mean 0 and variance
-        # 1, for each state, over the layer's units. Learning is more stable with it,
-        # because the targets come from the network itself.
+        # not in the video: for each state, layer_norm shifts and scales the outputs of
+        # a layer to mean 0 and variance 1. The network computes its own targets, which
+        # can make learning unstable; this steadies it.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
         return self.fc3(x)  # no activation: a value can be negative or above one
@@ -58,10 +58,10 @@ class Agent:
     input_dims: shape of a state, which is a vector: (8,) for LunarLander.
     n_actions: number of actions, which are 0 to n_actions - 1.
     max_mem_size: transitions the memory can hold. batch_size: transitions in a batch.
-    seed: repeats the initial weights, the random actions and the batches. It also sets
-        torch's own seed, since torch draws the weights. None: each agent differs.
+    seed: the same seed gives the same initial weights, random actions and batches. It
+        is torch's seed too, since torch draws the weights. None: each agent differs.
 
-    Raises ValueError for a number outside its range, TypeError for what is no number.
+    Raises ValueError for an argument outside its range. Python names a wrong type.
     """
 
     def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
@@ -77,7 +77,7 @@ class Agent:
         self.mem_cntr = 0
         check_arguments(self, input_dims, n_actions)
 
-        # not in the video: a seed. spawn: the game, with the same seed, draws others.
+        # not in the video: a seed. spawn makes its draws differ from the game's.
         self.rng = np.random.default_rng(seed).spawn(1)[0]
         if seed is not None:
             T.manual_seed(seed)
@@ -99,7 +99,7 @@ class Agent:
             if a time limit cut the game off.
 
         Raises ValueError or TypeError, and stores nothing, for a state of another
-        shape, an action outside action_space, or NaN or a size above 1e18.
+        shape, an action outside action_space, NaN, or a number beyond 1e18 or -1e18.
         """
         check_transition(self, state, action, reward, state_)
         index = self.mem_cntr % self.mem_size
@@ -127,11 +127,11 @@ class Agent:
         return action
 
     def learn(self):
-        """One step of Q-learning on a random batch. It lowers epsilon, down to eps_end.
+        """One step of Q-learning on a random batch; then lowers epsilon, to eps_end.
 
         Moves Q(s, a), the value of the action taken, towards a target. The target is
         r + gamma * max_a' Q(s', a'), or r alone if the next state s' is terminal.
-        Does nothing before the memory holds a batch.
+        Does nothing until the memory holds a batch.
 
         Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", eq. 2 and
         algorithm 1; Sutton and Barto 2018, "Reinforcement Learning", eq. 6.8.
@@ -189,8 +189,8 @@ def check_arguments(agent, input_dims, n_actions):
             f'from 0 to epsilon={epsilon}')
     require(0 <= agent.eps_dec < np.inf, 'eps_dec', agent.eps_dec, 'finite and >= 0')
     require(0 < agent.lr < np.inf, 'lr', agent.lr, 'finite and above 0')
-    require(np.shape(input_dims) == (1,), 'input_dims', input_dims, 'one size, such as '
-            '(8,): gym.wrappers.FlattenObservation makes a state of any shape a vector')
+    require(np.shape(input_dims) == (1,), 'input_dims', input_dims, 'a tuple of one '
+            'size, such as (8,) (gym.wrappers.FlattenObservation makes any state so)')
     require(n_actions >= 1, 'n_actions', n_actions, 'at least 1')
     require(1 <= agent.batch_size <= mem_size, 'batch_size', agent.batch_size,
             f'from 1 to max_mem_size={mem_size}')
@@ -198,7 +198,7 @@ def check_arguments(agent, input_dims, n_actions):
 
 def check_transition(agent, state, action, reward, state_):
     """Refuse, before anything is stored, what would spoil the agent's memory."""
-    # Learning squares what it computes. Above 1e18 a float32 would overflow.
+    # Learning squares numbers. The square of one above 1e18 may overflow a float32.
     shape, largest = agent.state_memory.shape[1:], 1e18
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and np.abs(value).max() <= largest,

@@ -1,7 +1,7 @@
 """What the main script needs besides the agent: a check, files, plot and recording."""
-import os
+import io
 from contextlib import suppress
-from itertools import chain, count
+from pathlib import Path
 
 import numpy as np
 import torch as T
@@ -19,33 +19,35 @@ def check_space(space):
 
 def save_network(network, filename):
     """Save a network's weights. If that breaks off, the old file stays as it was."""
-    with open(f'{filename}.part', 'wb') as file:
-        T.save(network.state_dict(), file)
-    os.replace(f'{filename}.part', filename)
+    weights, part = io.BytesIO(), Path(f'{filename}.part')
+    T.save(network.state_dict(), weights)
+    part.write_bytes(weights.getvalue())
+    part.replace(filename)
 
 
 def name_run(network, env):
-    """Save a network under the name of its game, and return that name.
+    """Save a network under the name of its game, and return the name that was free.
 
     Later runs get a number: LunarLander.pt, then LunarLander-2.pt. A name is free if no
-    .pt, .png or .gif in the current folder has it. A folder that cannot be written, or
-    has no room, is an error.
+    .pt, .png or .gif in the current folder has it. Raises OSError if the network cannot
+    be written there.
     """
     game = env.spec.name if env.spec else type(env.unwrapped).__name__
-    save_network(network, f'{os.getpid()}.pt')
-    for name in chain([game], (f'{game}-{i}' for i in count(2))):
-        if not any(os.path.exists(name + ending) for ending in ('.png', '.gif')):
+    # Under a random name first: if the disk is full, there is no empty LunarLander.pt.
+    save_network(network, unnamed := f'{np.random.default_rng().bytes(8).hex()}.pt')
+    for name in (f'{game}-{i}' if i > 1 else game for i in range(1, 10 ** 9)):
+        if not any(Path(name + ending).exists() for ending in ('.png', '.gif')):
             with suppress(FileExistsError):  # the name is taken: try the next
-                open(f'{name}.pt', 'x').close()
-                os.replace(f'{os.getpid()}.pt', f'{name}.pt')
+                Path(f'{name}.pt').touch(exist_ok=False)
+                Path(unnamed).replace(f'{name}.pt')
                 return name
 
 
 def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     """Plot epsilon (left axis) and scores (right axis) over games to an image file.
 
-    x, scores, epsilons: one entry a game. filename: such as 'LunarLander.png'; the part
-        before .png is the title.
+    x, scores, epsilons: one entry for each game.
+    filename: such as 'LunarLander.png'; the title is the part before '.png'.
     spec: the game's env.spec; its reward_threshold, if it has one, is drawn as a line.
     """
     averages = [np.mean(scores[:i + 1][-100:]) for i in range(len(scores))]
@@ -59,9 +61,8 @@ def plot_learning_curve(x, scores, epsilons, filename, spec=None):
     ax.plot(x, epsilons, color='C0', label='epsilon')
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
     ax2.plot(x, averages, color='C3', linewidth=2.5, label='average of the last 100')
-    if spec and spec.reward_threshold is not None:
-        ax2.axhline(spec.reward_threshold, color='black', linestyle='--', linewidth=1,
-                    label=f'solved: {spec.reward_threshold:g}')
+    if spec and (solved := spec.reward_threshold) is not None:
+        ax2.axhline(solved, color='black', ls='--', lw=1, label=f'solved: {solved:g}')
     fig.legend(loc='outside lower center', ncols=4)
     fig.savefig(filename, dpi=200)
 
@@ -70,7 +71,7 @@ def record_game(agent, env, filename):
     """Play one game in env and write it as a GIF at natural speed.
 
     The start is always the same (seed 0). At most 400 pictures, about 1 MB.
-    Returns filename and the score in words, or why there is no recording.
+    Returns a text: filename and score, or why there is no recording.
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
@@ -81,7 +82,7 @@ def record_game(agent, env, filename):
     while not any(ends) and len(frames) < 400 * skip:
         observation, reward, *ends, _ = env.step(agent.choose_action(observation))
         score += float(reward)
-        # Every step is drawn, even if it is skipped below: flames fade by drawing.
+        # Every step is drawn, also those skipped below: drawing makes flames fade.
         frame = ImageOps.contain(Image.fromarray(env.render()), (398, 398))
         frames.append(ImageOps.expand(frame, 1).quantize(64))
 

@@ -235,7 +235,7 @@ def figure(filename, there, panels):
             curves = np.array([averages(scores) for scores, _, _ in runs])
             if runs:
                 low, high = curves.min(axis=0), curves.max(axis=0)
-                ax.fill_between(x, low, high, color=color, alpha=0.1)
+                ax.fill_between(x, low, high, color=color, alpha=0.07)
                 ax.plot(x, low, x, high, color=color, linewidth=0.8)
                 labels[VARIANTS[name][0]], = ax.plot(x, np.median(curves, axis=0),
                                                      color=color, linewidth=2.5)

@@ -240,8 +240,8 @@ def test_agent_and_game_of_one_seed_draw_other_numbers():
         ('lr', 'finite and above 0', [0, -0.001, float('inf')]),
         ('n_actions', 'at least 1', [0, -1]),
         ('batch_size', 'from 1 to max_mem_size=100', [0, 101]),
-        ('input_dims', 'one size, such as (8,): gym.wrappers.FlattenObservation makes '
-         'a state of any shape a vector', [(5, 5), (), 8])]
+        ('input_dims', 'a tuple of one size, such as (8,) (gym.wrappers.'
+         'FlattenObservation makes any state so)', [(5, 5), (), 8])]
     for value in values])
 def test_bad_argument_is_named(name, wanted, value):
     said = re.escape(f'{name} must be {wanted}, got {value!r}')

@@ -177,7 +177,7 @@ def test_a_run_that_cannot_be_saved_is_refused(play):
         run = play(9, f'set_limit(250_000) or {LANDER}', set_limit=set_limit)
     finally:
         set_limit(limits[0])
-    assert isinstance(run.error.__context__, OSError) and run.output == ''
+    assert isinstance(run.error, OSError) and run.output == ''
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='it has other signals')

@@ -1,8 +1,7 @@
 """The plot by its artists, the recording by its pictures, the files by their names."""
 import copy
-import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -102,7 +101,6 @@ def test_game_without_pictures_is_said(monkeypatch):
 
 def test_runs_that_start_at_once_have_names_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, 'getpid', threading.get_ident)  # threads for processes
     env = gym.make('CartPole-v1')
     for taken in 'CartPole-2.gif', 'CartPole-4.png':
         (tmp_path / taken).touch()
@@ -118,14 +116,15 @@ def test_runs_that_start_at_once_have_names_of_their_own(tmp_path, monkeypatch):
 
 
 def test_save_that_is_broken_off_leaves_what_was_there(tmp_path, monkeypatch):
-    def broken_off(weights, file):
-        file.write(b'half')
+    def broken_off(part, weights):
+        with part.open('wb') as file:
+            file.write(weights[:99])
         raise KeyboardInterrupt
 
     path, network = tmp_path / 'Pole.pt', T.nn.Linear(1, 1)
     save_network(network, path)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(T, 'save', broken_off)
+        patch.setattr(Path, 'write_bytes', broken_off)
         save_network(network, path)
     assert T.equal(T.load(path)['weight'], network.weight)
     save_network(network, path)  # and takes the half-written one away
