@@ -175,16 +175,14 @@ def p_value(a, b):
 def row(label, runs, solved_at, beside):
     """A line of the table: each figure's median and worst over the runs.
 
-    solved_at: the average of 100 games that solves the game. The final network's column
-    also counts those below it. beside: this project's runs with the same seeds, for the
-    p-values of the two averages.
+    solved_at: the average of 100 games that solves the game; runs below it are counted.
+    beside: this project's runs with the same seeds, for the p-values of the averages.
     """
     solved = []
     for scores, _, _ in runs:
         good = np.flatnonzero(averages(scores) >= solved_at)
         solved.append(100 + good[0] if good.size else np.inf)
     ends, finals = ([run[i][-100:].mean() for run in runs] for i in range(2))
-    below = sum(final < solved_at for final in finals)
     p = [f'{p_value(values, [run[i][-100:].mean() for run in beside]):.3f}'
          for i, values in enumerate((ends, finals)) if beside]
 
@@ -194,11 +192,13 @@ def row(label, runs, solved_at, beside):
 
     def score(values):
         digits = 2 if abs(solved_at) < 1 else 0
-        return f'{np.median(values):.{digits}f} ({min(values):.{digits}f})'
+        below = sum(value < solved_at for value in values)
+        return (f'{np.median(values):.{digits}f} ({min(values):.{digits}f})'
+                f'{f", {below} below" if below else ""}')
 
     return (f'| {label} | {np.isfinite(solved).sum()}/{len(runs)} | '
-            f'{game(np.median(solved), max(solved))} | {score(ends)} | {score(finals)}'
-            f'{f", {below} below" if below else ""} | {", ".join(p)} |')
+            f'{game(np.median(solved), max(solved))} | '
+            f'{score(ends)} | {score(finals)} | {", ".join(p)} |')
 
 
 def load(there, name, game, seeds):

@@ -27,13 +27,14 @@ def test_row_of_two_made_up_runs():
     final = np.repeat([100.0, 300.0], [25, 75])
     both = [(early, final, 1000), (late, final - 1, 3000)]
     for runs, solved_at, beside, wanted in [
-            (both, 200, (), '1/2 | never | 250 (199) | 250 (249) | '),
+            (both, 200, (), '1/2 | never | 250 (199), 1 below | 250 (249) | '),
             ([(early[:400], final - 51, 1000)], 200, both[:1],
-             '1/1 | 117 (117) | 150 (150) | 199 (199), 1 below | 1.000, 1.000'),
+             '1/1 | 117 (117) | 150 (150), 1 below | 199 (199), 1 below | '
+             '1.000, 1.000'),
             ([(late, final, 1)] * 2 + [(late - 1, final, 1)], 199, (),
-             '2/3 | 100 (never) | 199 (198) | 250 (250) | '),
+             '2/3 | 100 (never) | 199 (198), 1 below | 250 (250) | '),
             ([(early / 1000, final / 1000, 1)], 0.7, (),
-             '0/1 | never | 0.30 (0.30) | 0.25 (0.25), 1 below | ')]:
+             '0/1 | never | 0.30 (0.30), 1 below | 0.25 (0.25), 1 below | ')]:
         assert study.row('a', runs, solved_at, beside) == f'| a | {wanted} |'
     assert all(gym.spec(game).reward_threshold in (solved, None)
                for game, solved in study.SOLVED.items())
