@@ -35,9 +35,9 @@ class DeepQNetwork(nn.Module):
 
         state: float32 tensor of shape (batch, *input_dims) or input_dims.
 
-        Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3.
-        What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
-        Difference Learning".
+        Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3,
+        without its gain and bias. What it does for Q-learning: Gallici et al. 2024,
+        "Simplifying Deep Temporal Difference Learning".
         """
         # not in the video: for each state, layer_norm shifts and scales the outputs of
         # a layer to mean 0 and variance 1. The network computes its own targets, which
