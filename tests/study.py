@@ -87,7 +87,7 @@ def games(n, seed, made):
 
 
 def make(game):
-    """How README.md makes a game; where a state is one number, that is two wrappers."""
+    """How README.md makes a game: with a wrapper where a state is one number."""
     limit = ', max_episode_steps=500' if game == CLIFF else ''
     made = f"gym.make('{game}'{limit})"
     return made if game in FOUR else f'gym.wrappers.FlattenObservation({made})'
