@@ -115,8 +115,7 @@ def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
 def test_arrays_changed_in_place_and_rewards_of_eight_bits_are_trained_right(play):
     game = Homemade(on_step=lambda game: np.int8(-100))
     run = play(2, 'game', game=game)
-    step = np.array([0, 1, 2, 3, 4] * 2)
-    rows = np.column_stack([step, step / 10])
+    rows = np.outer([0, 1, 2, 3, 4] * 2, [1, 0.1])
     np.testing.assert_allclose(run.agent.state_memory[:10], rows, 1e-6)
     np.testing.assert_allclose(run.agent.new_state_memory[:10], rows + [1, 0.1], 1e-6)
     assert run.scores == [-500, -500] and 'gif (a game, score -500.00)' in run.output
