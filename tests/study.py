@@ -98,7 +98,7 @@ VARIANTS = {
     'defaults': ('this project', []),
     'constant': ('constant rate', CONSTANT),
     'no-norm': ('no layer normalisation', NO_NORM),
-    'no-norm-0.0003': ('no layer normalisation, constant rate 0.0003', [
+    'no-norm-0.0003': ('no layer normalisation, constant 0.0003, eps_end 0.03', [
         number('lr', 0.0003), number('eps_end', 0.03), *NO_NORM, *CONSTANT]),
     'target': ('target network, no layer normalisation', [*NO_NORM, *TARGET_NETWORK]),
     'gradient': ('gradient through the target', WITH_GRADIENT),
