@@ -1,12 +1,10 @@
 """Train a lander by deep Q-learning; save, plot and record what it learned."""
-from contextlib import suppress
-
 import gymnasium as gym  # the video: gym, which is no longer maintained
 import numpy as np
 import torch as T
 
 from simple_dqn_torch import Agent
-from utils import check_space, name_run, plot_learning_curve, record_game, save_network
+from utils import check_space, plot_learning_curve, record_game, save_network, save_new
 
 if __name__ == '__main__':
     T.set_num_threads(1)  # a seed then gives the same run on any number of cores
@@ -21,20 +19,24 @@ if __name__ == '__main__':
         eps_end=0.01,  # probability of a random action in the end; 0 stops exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
         # the video: 0.003; at its end it recommends 0.001
-        lr=0.0002,  # learning rate at first; if larger, faster but less steady
-        max_mem_size=100000,  # transitions remembered; with fewer, it forgets sooner
-        eps_dec=5e-4,  # how much epsilon falls in each step of learning
+        lr=0.0002,  # learning rate at first: how far a step of learning moves
+        # Two more stand in the Agent, as in the video, but can be given here as well:
+        # max_mem_size, transitions remembered (with fewer, it forgets sooner), and
+        # eps_dec, how much epsilon falls in each step of learning.
         seed=seed)
     scores, eps_history = [], []
-    n_games = 500  # the learning rate falls towards 0 over these games
+    n_games = 500  # the learning rate falls to 0 over these games
+    optimizer = agent.Q_eval.optimizer
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
-    name = name_run(agent.Q_eval, env)  # not in the video: saves a first .pt
+    name = save_new(agent.Q_eval, env)  # not in the video: saving the weights
     print(f'saving the weights to {name}.pt after each game', flush=True)
 
-    with suppress(KeyboardInterrupt):  # not in the video: Ctrl-C ends the games
+    try:
         for i in range(n_games):
-            # not in the video: the learning rate falls, to keep what was learned.
-            agent.Q_eval.optimizer.param_groups[0]['lr'] = agent.lr * (1 - i / n_games)
+            # not in the video: the learning rate falls. It is large at first, to find
+            # the way, and small at the end, to keep it.
+            left = max(0, 1 - i / n_games)  # share of the games still to play
+            optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * left
             score = 0
             done = False
             observation, info = env.reset()  # the video: only the observation
@@ -59,11 +61,12 @@ if __name__ == '__main__':
 
             print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
                   f'epsilon {agent.epsilon:.2f}', flush=True)
+    except KeyboardInterrupt:
+        pass  # not in the video: Ctrl-C ends the games; what follows is still done
 
     save_network(agent.Q_eval, f'{name}.pt')  # again: Ctrl-C can come within a game
-    x = [i + 1 for i in range(len(scores))]
-    plot_learning_curve(x, scores, eps_history, f'{name}.png', env.spec)
-    agent.epsilon = 0.0  # the recorded game is without random actions
-    recording = record_game(agent, env, f'{name}.gif')  # not in the video
-    print(f'saved {name}.pt, {name}.png and {recording}')
+    x = [i + 1 for i in range(len(eps_history))]  # Ctrl-C may leave one score more
+    plot_learning_curve(x, scores[:len(x)], eps_history, f'{name}.png', env)
+    agent.epsilon = 0.0  # not in the video: a recorded game, without random actions
+    print(f'saved {name}.pt, {name}.png and', record_game(agent, env, f'{name}.gif'))
     env.close()

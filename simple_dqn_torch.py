@@ -19,12 +19,15 @@ class DeepQNetwork(nn.Module):
 
     def __init__(self, lr, input_dims, fc1_dims, fc2_dims, n_actions):
         super().__init__()
-        self.input_dims, self.n_actions = input_dims, n_actions
-        self.fc1_dims, self.fc2_dims = fc1_dims, fc2_dims
+        self.input_dims = input_dims
+        self.fc1_dims = fc1_dims
+        self.fc2_dims = fc2_dims
+        self.n_actions = n_actions
         self.fc1 = nn.Linear(*self.input_dims, self.fc1_dims)
         self.fc2 = nn.Linear(self.fc1_dims, self.fc2_dims)
         self.fc3 = nn.Linear(self.fc2_dims, self.n_actions)
 
+        # fused: the same steps, only faster.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
@@ -35,9 +38,9 @@ class DeepQNetwork(nn.Module):
 
         state: float32 tensor of shape (batch, *input_dims) or input_dims.
 
-        Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3,
-        without its gain and bias. What it does for Q-learning: Gallici et al. 2024,
-        "Simplifying Deep Temporal Difference Learning".
+        Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3;
+        the gain and bias of their eq. 4 are left out. What it does for Q-learning:
+        Gallici et al. 2024, "Simplifying Deep Temporal Difference Learning".
         """
         # not in the video: for each state, layer_norm shifts and scales the outputs of
         # a layer to mean 0 and variance 1. The network computes its own targets, which
@@ -50,22 +53,24 @@ class DeepQNetwork(nn.Module):
 class Agent:
     """Has a network, a replay memory, a way to choose actions and one to learn.
 
-    gamma: discount factor of future rewards, 0 to 1.
-    epsilon, eps_end: probability of a random action at first and in the end, 0 to 1;
-        eps_end is not above epsilon.
-    eps_dec: epsilon falls by this much with each step of learning.
-    lr: learning rate of Adam.
+    What each hyperparameter does is said in main_lunar_lander.py.
+
+    gamma, epsilon: from 0 to 1. eps_end: from 0 to epsilon. eps_dec: 0 or more.
+    lr: above 0.
     input_dims: shape of a state, which is a vector: (8,) for LunarLander.
-    n_actions: number of actions, which are 0 to n_actions - 1.
-    max_mem_size: transitions the memory can hold. batch_size: transitions in a batch.
+    n_actions: 1 or more; the actions are 0 to n_actions - 1.
+    batch_size: from 1 to max_mem_size.
     seed: the same seed gives the same initial weights, random actions and batches. It
         is torch's seed too, since torch draws the weights. None: each agent differs.
 
-    Raises ValueError for an argument outside its range. Python names a wrong type.
+    Raises ValueError for an argument outside its range, and for a size or a number of
+    actions that is not a whole number.
     """
 
-    def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
-                 max_mem_size=100000, eps_end=0.01, eps_dec=5e-4, seed=None):
+    def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
+                 max_mem_size=100000, eps_dec=5e-4, seed=None):
+        check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
+                        max_mem_size, eps_dec)
         self.gamma = gamma
         self.epsilon = epsilon
         self.eps_min = eps_end
@@ -75,12 +80,8 @@ class Agent:
         self.mem_size = max_mem_size
         self.batch_size = batch_size
         self.mem_cntr = 0
-        check_arguments(self, input_dims, n_actions)
 
-        # not in the video: a seed. spawn makes its draws differ from the game's.
-        self.rng = np.random.default_rng(seed).spawn(1)[0]
-        if seed is not None:
-            T.manual_seed(seed)
+        self.rng = random_numbers(seed)  # not in the video: a seed
 
         self.Q_eval = DeepQNetwork(self.lr, n_actions=n_actions, input_dims=input_dims,
                                    fc1_dims=256, fc2_dims=256)
@@ -146,11 +147,10 @@ class Agent:
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         batch_index = np.arange(self.batch_size, dtype=np.int32)
 
-        device = self.Q_eval.device
-        state_batch = T.from_numpy(self.state_memory[batch]).to(device)
-        new_state_batch = T.from_numpy(self.new_state_memory[batch]).to(device)
-        reward_batch = T.from_numpy(self.reward_memory[batch]).to(device)
-        terminal_batch = T.from_numpy(self.terminal_memory[batch]).to(device)
+        state_batch = T.tensor(self.state_memory[batch]).to(self.Q_eval.device)
+        new_state_batch = T.tensor(self.new_state_memory[batch]).to(self.Q_eval.device)
+        reward_batch = T.tensor(self.reward_memory[batch]).to(self.Q_eval.device)
+        terminal_batch = T.tensor(self.terminal_memory[batch]).to(self.Q_eval.device)
         action_batch = self.action_memory[batch]
 
         # Estimate the values of the actions taken. batch_index pairs each row with its
@@ -158,7 +158,8 @@ class Agent:
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. T.max
-        # returns the best values and their actions; [0] takes the values.
+        # returns the best values and their actions; [0] takes the values. Eq. 2 holds
+        # the target fixed: only the estimate is moved, so only it needs a gradient.
         with T.no_grad():  # the video: a gradient flows through the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0
@@ -173,27 +174,40 @@ class Agent:
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
 
 
-# Here the lesson ends. What follows refuses input that would fail later or silently.
+# Here the lesson ends. What follows makes a run repeatable, and refuses input that
+# would fail later or silently.
+def random_numbers(seed):
+    """The agent's generator of random numbers; also gives torch the seed, unless None.
+
+    spawn makes its draws differ from those of a game with the same seed.
+    """
+    if seed is not None:
+        T.manual_seed(seed)
+    return np.random.default_rng(seed).spawn(1)[0]
+
+
 def require(valid, name, value, wanted):
     """Raise ValueError, with the argument's name and value, unless valid is true."""
     if not valid:
         raise ValueError(f'{name} must be {wanted}, got {value!r}')
 
 
-def check_arguments(agent, input_dims, n_actions):
+def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
+                    max_mem_size, eps_dec):
     """Refuse arguments outside their ranges. NaN is in no range."""
-    epsilon, mem_size = agent.epsilon, agent.mem_size
-    require(0 <= agent.gamma <= 1, 'gamma', agent.gamma, 'from 0 to 1')
+    require(0 <= gamma <= 1, 'gamma', gamma, 'from 0 to 1')
     require(0 <= epsilon <= 1, 'epsilon', epsilon, 'from 0 to 1')
-    require(0 <= agent.eps_min <= epsilon, 'eps_end', agent.eps_min,
-            f'from 0 to epsilon={epsilon}')
-    require(0 <= agent.eps_dec < np.inf, 'eps_dec', agent.eps_dec, 'finite and >= 0')
-    require(0 < agent.lr < np.inf, 'lr', agent.lr, 'finite and above 0')
+    require(0 <= eps_end <= epsilon, 'eps_end', eps_end, f'from 0 to epsilon={epsilon}')
+    require(0 <= eps_dec < np.inf, 'eps_dec', eps_dec, 'finite and >= 0')
+    require(0 < lr < np.inf, 'lr', lr, 'finite and above 0')
     require(np.shape(input_dims) == (1,), 'input_dims', input_dims, 'a tuple of one '
             'size, such as (8,) (gym.wrappers.FlattenObservation makes any state so)')
-    require(n_actions >= 1, 'n_actions', n_actions, 'at least 1')
-    require(1 <= agent.batch_size <= mem_size, 'batch_size', agent.batch_size,
-            f'from 1 to max_mem_size={mem_size}')
+    for name, size in (('n_actions', n_actions), ('max_mem_size', max_mem_size),
+                       ('batch_size', batch_size), ('input_dims[0]', input_dims[0])):
+        require(isinstance(size, (int, np.integer)) and size >= 1, name, size,
+                'a whole number, at least 1')
+    require(batch_size <= max_mem_size, 'batch_size', batch_size,
+            f'at most max_mem_size={max_mem_size}')
 
 
 def check_transition(agent, state, action, reward, state_):

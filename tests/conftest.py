@@ -57,8 +57,11 @@ def play(tmp_path_factory):
         study.edited(folder, [*study.games(n, seed, make), *edits])
         error, names = None, {}
         T.set_num_threads(2)
-        with chdir(folder), drawn() as figures, \
+        with chdir(folder), drawn() as figures, pytest.MonkeyPatch.context() as patch, \
                 redirect_stdout(io.StringIO()) as output:
+            patch.syspath_prepend(folder)  # its scripts, not those imported before
+            for script in 'simple_dqn_torch', 'utils':
+                patch.delitem(sys.modules, script, raising=False)
             try:
                 names = runpy.run_path(study.MAIN, given, run_name='__main__')
             except Exception as caught:
@@ -108,6 +111,7 @@ class Homemade(gym.Env):
         return self.array, {}
 
     def step(self, action):
+        assert self.array[0] < self.length, 'the game is over'
         self.array += 1, 0.1
         reward = self.on_step and self.on_step(self)
         return self.array, reward or 2.0, self.array[0] >= self.length, False, {}

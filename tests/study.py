@@ -52,9 +52,7 @@ NO_NORM = [
     (AGENT, 'F.layer_norm(self.fc2(x), (self.fc2_dims,))', 'self.fc2(x)')]
 WITH_GRADIENT = [
     (AGENT, 'with T.no_grad():  # the video', 'if True:  # the video')]
-CONSTANT = [(MAIN, ' * (1 - i / n_games)', '')]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
-VIDEO = [*NO_NORM, *WITH_GRADIENT, *EVERY_END, *CONSTANT]
 TARGET_NETWORK = [
     (AGENT, '        self.state_memory =', """\
         self.Q_next = DeepQNetwork(self.lr, input_dims, 256, 256, n_actions)
@@ -69,21 +67,25 @@ TARGET_NETWORK = [
      'q_next = self.Q_next(new_state_batch)')]
 
 
-def change(pattern, new):
-    """The edit that puts new in place of what pattern finds in the main script."""
-    return MAIN, re.search(pattern, (ROOT / MAIN).read_text(encoding='utf-8'))[0], new
+def number(name, value, script=MAIN):
+    """The edit that sets a number, such as lr=0.0002, whatever it is now."""
+    old = re.compile(rf'\b{name} ?= ?\d[^,)#\n]*?(?=\s*[,)#\n])')
+    return script, old, f'{name}={value}'
 
 
-def number(name, value):
-    """The edit that sets a hyperparameter, such as lr = 0.003."""
-    return change(rf'\b{name} ?= ?[\d.e-]+', f'{name} = {value}')
+def rate(lr, power):
+    """The edits that set the learning rate and the power in which it falls; 0: none."""
+    return [number('lr', lr), (MAIN, re.compile(r'\* left\b.*'), f'* left ** {power}')]
 
 
 def games(n, seed, made):
     """The edits that set the number of games, the seed, and how the game is made."""
-    return [change(r'\bn_games = \S+', f'n_games = {n}'),
-            change(r'\bseed = \S+', f'seed = {seed}'),
-            change(r'gym\.make\([^)]*\)', made)]
+    return [number('n_games', n), (MAIN, re.compile(r'\bseed = \S+'), f'seed = {seed}'),
+            (MAIN, re.compile(r'gym\.make\([^)]*\)'), made)]
+
+
+CONSTANT = [(MAIN, ' * left', '')]
+VIDEO = [*NO_NORM, *WITH_GRADIENT, *EVERY_END, *CONSTANT]
 
 
 def make(game):
@@ -102,7 +104,7 @@ VARIANTS = {
         number('lr', 0.0003), number('eps_end', 0.03), *NO_NORM, *CONSTANT]),
     'target': ('target network, no layer normalisation', [*NO_NORM, *TARGET_NETWORK]),
     'gradient': ('gradient through the target', WITH_GRADIENT),
-    'no-replay': ('memory of 64', [number('max_mem_size', 64)]),
+    'no-replay': ('memory of 64', [number('max_mem_size', 64, AGENT)]),
     'lr-0.0001': ('learning rate 0.0001', [number('lr', 0.0001)]),
     'lr-0.003': ('learning rate 0.003', [number('lr', 0.003)]),
     'every-end': ('time-outs stored as ends', EVERY_END),
@@ -125,12 +127,17 @@ LINES = [
 
 
 def edited(folder, edits):
-    """Put the three scripts into a folder, edited; each edit must fit just once."""
+    """Put the three scripts into a folder, edited.
+
+    edits: (script, old, new), where old is a text or a compiled pattern. Raises
+    ValueError unless old is in its script just once.
+    """
     texts = {path.name: path.read_text(encoding='utf-8') for path in ROOT.glob('*.py')}
     for script, old, new in edits:
-        if texts[script].count(old) != 1:
-            raise ValueError(f'{old!r} is not in {script} just once')
-        texts[script] = texts[script].replace(old, new)
+        pattern = old if isinstance(old, re.Pattern) else re.compile(re.escape(old))
+        texts[script], n = pattern.subn(lambda _: new, texts[script])
+        if n != 1:
+            raise ValueError(f'{old!r} is in {script} {n} times, not once')
     for script, text in texts.items():
         (folder / script).write_text(text, encoding='utf-8')
 

@@ -14,8 +14,8 @@ from simple_dqn_torch import Agent, DeepQNetwork
 def make_agent(**changes):
     """An agent for LunarLander's shapes, with some hyperparameters changed."""
     return Agent(**{**dict(gamma=0.9, epsilon=1.0, lr=2e-3, input_dims=(8,),
-                           batch_size=4, n_actions=4, max_mem_size=100, seed=0),
-                    **changes})
+                           batch_size=4, n_actions=4, eps_end=0.01, max_mem_size=100,
+                           seed=0), **changes})
 
 
 def fill(agent, n, terminal=False):
@@ -231,6 +231,9 @@ def test_agent_and_game_of_one_seed_draw_other_numbers():
     assert not np.isin(agents, game.random(1000)).any()
 
 
+SIZE = 'a whole number, at least 1'
+
+
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
         ('gamma', 'from 0 to 1', [99, -0.1, float('nan')]),
@@ -238,8 +241,10 @@ def test_agent_and_game_of_one_seed_draw_other_numbers():
         ('eps_end', 'from 0 to epsilon=0.5', [-0.01, 0.6]),
         ('eps_dec', 'finite and >= 0', [-1e-4, float('inf')]),
         ('lr', 'finite and above 0', [0, -0.001, float('inf')]),
-        ('n_actions', 'at least 1', [0, -1]),
-        ('batch_size', 'from 1 to max_mem_size=100', [0, 101]),
+        ('n_actions', SIZE, [0, -1, 4.0]),
+        ('max_mem_size', SIZE, [0, 1e5]),
+        ('batch_size', SIZE, [0, 64.0, '64']),
+        ('batch_size', 'at most max_mem_size=100', [101]),
         ('input_dims', 'a tuple of one size, such as (8,) (gym.wrappers.'
          'FlattenObservation makes any state so)', [(5, 5), (), 8])]
     for value in values])
@@ -247,3 +252,14 @@ def test_bad_argument_is_named(name, wanted, value):
     said = re.escape(f'{name} must be {wanted}, got {value!r}')
     with pytest.raises(ValueError, match=said):
         make_agent(**{'epsilon': 0.5, name: value})
+
+
+def test_what_is_just_in_range_is_accepted():
+    agent = make_agent(gamma=0, epsilon=1, eps_end=1, eps_dec=0, n_actions=1,
+                       batch_size=np.int64(1), max_mem_size=1, input_dims=[1])
+    before = weights(agent)['fc3.bias']
+    agent.store_transition([0.5], 0, True, [0.5], True)
+    agent.learn()
+    assert agent.epsilon == 1 and agent.choose_action([0.5]) == 0
+    assert (weights(agent)['fc3.bias'] != before).all()
+    assert make_agent(gamma=1, epsilon=0, eps_end=0, batch_size=100).epsilon == 0

@@ -11,7 +11,7 @@ import torch as T
 
 import study
 from conftest import LANDER, NUMBER, Discrete, Homemade
-from simple_dqn_torch import Agent
+from simple_dqn_torch import DeepQNetwork
 
 
 def check_files(folder, *names, endings=('.pt', '.png', '.gif')):
@@ -44,15 +44,36 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
         np.testing.assert_allclose(lines[label].T, [number, values], atol=0.0051)
 
 
-def test_the_numbers_are_those_of_the_video_and_the_learning_rate_falls(
-        three, short_games):
-    for agent in three.agent, Agent(0.99, 1.0, 1e-4, (8,), 64, 4):
-        numbers = [agent.gamma, agent.batch_size, agent.mem_size, agent.eps_min]
-        assert [*numbers, agent.eps_dec] == [0.99, 64, 100000, 0.01, 5e-4]
-    for run, lr, n_games in (three, 0.0002, 3), (short_games, 0.003, 105):
-        rate_of_the_last = run.agent.Q_eval.optimizer.param_groups[0]['lr']
-        assert rate_of_the_last == pytest.approx(lr / n_games)
-    assert three.agent.epsilon == 0  # in the recorded game
+def test_the_numbers_are_those_of_the_video(three):
+    agent = three.agent
+    numbers = [agent.gamma, agent.batch_size, agent.mem_size, agent.eps_min]
+    assert [*numbers, agent.eps_dec] == [0.99, 64, 100000, 0.01, 5e-4]
+
+
+@pytest.mark.parametrize('edit, last_rate', [
+    (study.number('seed', 0), 0.0002 / 4),  # nothing but the seed
+    (study.number('lr', 0.003), 0.003 / 4),
+    ((study.AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
+     0.003 / 4),
+    ((study.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 0.003 / 4),
+    ((study.MAIN, 'range(n_games)', 'range(6)'), 0),  # more games than n_games
+    ((study.MAIN, 'range(n_games)', 'range(4, 8)'), 0)])
+def test_the_learning_rate_falls_from_wherever_it_is_edited_to_0(play, edit, last_rate):
+    run = play(4, 'game', game=Homemade(), edits=[edit])
+    rate = run.agent.Q_eval.optimizer.param_groups[0]['lr']
+    assert rate == pytest.approx(last_rate) and len(run.scores) in (4, 6)
+
+
+def test_the_recorded_game_is_that_of_the_saved_network(three):
+    network = DeepQNetwork(0.0, (8,), 256, 256, 4)
+    network.load_state_dict(T.load(three.folder / 'LunarLander.pt'))
+    env, score, over = gym.make('LunarLander-v3'), 0, False
+    observation, _ = env.reset(seed=0)
+    while not over:
+        action = int(network(T.as_tensor(observation).to(network.device)).argmax())
+        observation, reward, terminated, truncated, _ = env.step(action)
+        score, over = score + reward, terminated or truncated
+    assert f'(a game, score {score:.2f})' in three.output
 
 
 def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
@@ -110,6 +131,22 @@ def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
         rng.random()
         actions.append(rng.choice(4))
     np.testing.assert_array_equal(agent.action_memory[:63], actions)
+
+
+def test_an_end_on_the_last_permitted_step_is_an_end(play):
+    run = play(1, "gym.make('Homemade-v0', length=5, max_episode_steps=5)")
+    np.testing.assert_array_equal(run.agent.terminal_memory[:6], [0, 0, 0, 0, 1, 0])
+
+
+def test_ctrl_c_between_the_two_lists_costs_neither_curve_nor_recording(play):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    edit = (study.MAIN, 'append(agent.epsilon)',
+            'append(agent.epsilon if i < 2 else interrupt())')
+    run = play(9, 'game', game=Homemade(), interrupt=interrupt, edits=[edit])
+    assert (len(run.scores), len(run.eps_history), run.x) == (3, 2, [1, 2])
+    check_files(run.folder, 'Homemade')
 
 
 def test_arrays_changed_in_place_and_rewards_of_eight_bits_are_trained_right(play):
@@ -178,6 +215,7 @@ def test_a_run_that_cannot_be_saved_is_refused(play):
     finally:
         set_limit(limits[0])
     assert isinstance(run.error, OSError) and run.output == ''
+    check_files(run.folder)  # none is left
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='it has other signals')

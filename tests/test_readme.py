@@ -62,7 +62,7 @@ def test_a_one_hot_game_is_trained_watched_and_gone_on_with(play, monkeypatch):
     assert names['action'] == best
 
     go_on, = (code for code in SNIPPETS if code.startswith('agent.'))
-    agent = Agent(0.99, 1.0, 1e-4, (16,), 64, 4)
+    agent = Agent(0.99, 1.0, 1e-4, (16,), 64, 4, 0.01)
     exec(go_on.replace('LunarLander', 'FrozenLake'), {'agent': agent, 'T': T})
     assert T.equal(agent.Q_eval.fc2.weight, run.agent.Q_eval.fc2.weight)
     # A network that learned on CUDA is loaded without it.

@@ -1,5 +1,6 @@
 """The plot by its artists, the recording by its pictures, the files by their names."""
 import copy
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from conftest import Doubled, Homemade, drawn
 from simple_dqn_torch import Agent
-from utils import name_run, plot_learning_curve, record_game, save_network
+from utils import plot_learning_curve, record_game, save_network, save_new
 
 
 def make_agent(env):
@@ -20,17 +21,28 @@ def make_agent(env):
                  input_dims=env.observation_space.shape, n_actions=env.action_space.n)
 
 
-@pytest.mark.parametrize('n, game, threshold', [
-    (250, 'LunarLander-v3', 200), (250, 'Acrobot-v1', -100), (250, 'Homemade-v0', None),
-    (1, None, None), (0, None, None)])  # 0: Ctrl-C within the first game
-def test_plot_shows_both_series_over_the_games(n, game, threshold, tmp_path):
-    x, file = list(range(1, n + 1)), str(tmp_path / 'Lander.png')
+def tenth(env):
+    """The game with other rewards, so that its threshold is another."""
+    return gym.wrappers.TransformReward(env, lambda reward: reward / 10)
+
+
+@pytest.mark.parametrize('n, game, wrap, threshold', [
+    (250, 'LunarLander-v3', None, 200), (250, 'Acrobot-v1', None, -100),
+    (9, 'FrozenLake-v1', gym.wrappers.FlattenObservation, 0.7),
+    (9, 'LunarLander-v3', tenth, None), (9, 'LunarLander-v3', Doubled, None),
+    (9, 'LunarLander-v3', gym.wrappers.NormalizeReward, None),
+    (9, 'FrozenLake-v1', lambda env: gym.wrappers.FlattenObservation(tenth(env)), None),
+    (9, 'Homemade-v0', None, None), (1, None, None, None),
+    (0, None, None, None)])  # 0: Ctrl-C within the first game
+def test_plot_shows_both_series_over_the_games(n, game, wrap, threshold, tmp_path):
+    env = gym.make(game) if game else Homemade()
+    x, file = list(range(1, n + 1)), tmp_path / 'Lander.png'
     scores, epsilons = list(np.random.default_rng(0).normal(size=n)), [0.5] * n
     with drawn() as figures:
-        plot_learning_curve(x, scores, epsilons, file, game and gym.spec(game))
+        plot_learning_curve(x, scores, epsilons, file, wrap(env) if wrap else env)
     left, right = figures[0].axes
     assert (left.get_title(), left.get_xlabel(), left.get_ylabel(), right.get_ylabel()
-            ) == (file.removesuffix('.png'), 'Game', 'Epsilon', 'Score')
+            ) == ('Lander', 'Game', 'Epsilon', 'Score')
     sums = np.cumsum(scores)
     averages = sums / np.arange(1, n + 1)
     averages[100:] = (sums[100:] - sums[:-100]) / 100
@@ -108,10 +120,10 @@ def test_runs_that_start_at_once_have_names_of_their_own(tmp_path, monkeypatch):
     for i, network in enumerate(networks):
         T.nn.init.constant_(network.fc1.bias, i)
     with ThreadPoolExecutor(16) as pool:
-        names = list(pool.map(name_run, networks, [env] * 16))
+        names = list(pool.map(save_new, networks, [env] * 16))
     assert set(names) == {'CartPole', *(f'CartPole-{i}' for i in (3, *range(5, 19)))}
     assert [T.load(f'{name}.pt')['fc1.bias'][0] for name in names] == [*range(16)]
-    assert name_run(network, Doubled(Homemade())) == 'Homemade'  # made by hand
+    assert save_new(network, Doubled(Homemade())) == 'Homemade'  # made by hand
     assert len(list(tmp_path.iterdir())) == 17 + 2
 
 
@@ -127,5 +139,28 @@ def test_save_that_is_broken_off_leaves_what_was_there(tmp_path, monkeypatch):
         patch.setattr(Path, 'write_bytes', broken_off)
         save_network(network, path)
     assert T.equal(T.load(path)['weight'], network.weight)
-    save_network(network, path)  # and takes the half-written one away
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('n_refused', [1, 10, 10 ** 6])
+def test_save_waits_while_another_program_reads_the_file(
+        n_refused, tmp_path, monkeypatch):
+    path, network, replace = tmp_path / 'Pole.pt', T.nn.Linear(1, 1), Path.replace
+    path.write_text('old')
+    refused, waited = iter(range(n_refused)), []
+
+    def replace_later(part, target):  # as Windows does
+        if next(refused, None) is not None:
+            raise PermissionError(13, 'in use by another process', str(target))
+        replace(part, target)
+
+    monkeypatch.setattr(Path, 'replace', replace_later)
+    monkeypatch.setattr(time, 'sleep', waited.append)
+    if n_refused < 50:
+        save_network(network, path)
+        assert T.equal(T.load(path)['weight'], network.weight)
+    else:
+        with pytest.raises(PermissionError, match='in use by another process'):
+            save_network(network, path)
+        assert path.read_text() == 'old' and 3 < sum(waited) < 10  # seconds
     assert list(tmp_path.iterdir()) == [path]
