@@ -2,11 +2,12 @@
 import re
 from textwrap import dedent, indent
 
+import numpy as np
 import pytest
 import torch as T
 
 from simple_dqn_torch import Agent
-from study import NO_NORM, ROOT, finished, table
+from study import MAIN, N_GAMES, NO_NORM, ROOT, averages, finished, table
 
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 SNIPPETS = [dedent(code) for code in re.findall(r'```python\n(.*?)```', README, re.S)]
@@ -38,6 +39,16 @@ def test_pictures_and_linked_files_are_there():
     links = re.findall(r'(?:\]\(|src="|href=")(?!https?:)([\w./-]+)', README)
     assert len(links) > 30
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_pictures_are_those_of_the_script_as_it_stands():
+    seed, = re.findall(r"script's seed, (\d+)", README)
+    code = (ROOT / MAIN).read_text(encoding='utf-8')
+    for line in f'seed = {seed} ', f'n_games = {N_GAMES} ', "gym.make('LunarLander-v3') ":
+        assert line in code
+    scores, _, _ = finished()['defaults', 'LunarLander-v3', int(seed)]
+    good = 100 + np.flatnonzero(averages(scores) >= 200)[0]
+    assert f'passes 200 at game {good} and ends at {scores[400:].mean():.0f}' in README
 
 
 def test_table_and_first_experiment_are_those_of_the_study():

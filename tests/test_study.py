@@ -16,8 +16,22 @@ def test_edits_fit_and_leave_python(name, tmp_path):
     assert {path.name for path in changed} == {script for script, _, _ in edits}
     for path in changed:
         compile(path.read_text(encoding='utf-8'), path.name, 'exec')
-    with pytest.raises(ValueError, match='no such line'):
-        study.edited(tmp_path, [(study.MAIN, 'no such line', '')])
+
+
+@pytest.mark.parametrize('edit, said', [
+    ((study.MAIN, 'no such line', ''), 'no such line.* 0 times, not once'),
+    ((study.MAIN, 'score', ''), 'score.* main_lunar_lander.py [1-9][0-9]* times'),
+    (study.number('no_such_name', 1), 'no_such_name.* 0 times, not once')])
+def test_edit_that_does_not_fit_just_once_is_named(edit, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        study.edited(tmp_path, [edit])
+
+
+@pytest.mark.parametrize('old', ['lr=0.0002', 'lr = 2e-4', 'lr=100_000', 'lr=10 ** 5'])
+@pytest.mark.parametrize('after', [',  # why', ')', '  # why', ''])
+def test_number_is_replaced_whole_however_it_is_written(old, after):
+    _, pattern, new = study.number('lr', 7)
+    assert pattern.sub(new, f'{old}{after}\n') == f'lr=7{after}\n'
 
 
 def test_row_of_two_made_up_runs():
