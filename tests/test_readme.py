@@ -7,7 +7,7 @@ import pytest
 import torch as T
 
 from simple_dqn_torch import Agent
-from study import MAIN, N_GAMES, NO_NORM, ROOT, averages, finished, table
+from study import MAIN, N_GAMES, NO_NORM, ROOT, averages, finished, overview
 
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 SNIPPETS = [dedent(code) for code in re.findall(r'```python\n(.*?)```', README, re.S)]
@@ -52,7 +52,7 @@ def test_pictures_are_those_of_the_script_as_it_stands():
 
 
 def test_table_and_first_experiment_are_those_of_the_study():
-    assert '\n'.join(table(finished())) in README
+    assert '\n'.join(overview(finished())) in README
     code = (ROOT / NO_NORM[0][0]).read_text(encoding='utf-8')
     for _, old, new in NO_NORM:
         code = code.replace(old, new)
