@@ -14,18 +14,18 @@ if __name__ == '__main__':
     agent = Agent(
         gamma=0.99,  # what a reward is worth if it comes a step later
         epsilon=1.0,  # probability of a random action at first
-        batch_size=64,  # transitions in a step of learning; with more, it takes longer
+        batch_size=64,  # transitions in a step of learning; more of them take longer
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
         eps_end=0.01,  # probability of a random action in the end; 0 stops exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
         # the video: 0.003; at its end it recommends 0.001
-        lr=0.0002,  # learning rate at first: how far a step of learning moves
+        lr=0.0002,  # learning rate at first: how far a step of learning moves weights
         # Two more stand in the Agent, as in the video, but can be given here as well:
         # max_mem_size, transitions remembered (with fewer, it forgets sooner), and
         # eps_dec, how much epsilon falls in each step of learning.
         seed=seed)
     scores, eps_history = [], []
-    n_games = 500  # the learning rate falls to 0 over these games
+    n_games = 500  # the learning rate falls towards 0 over these games
     optimizer = agent.Q_eval.optimizer
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
     name = save_new(agent.Q_eval, env)  # not in the video: saving the weights
@@ -33,9 +33,9 @@ if __name__ == '__main__':
 
     try:
         for i in range(n_games):
-            # not in the video: the learning rate falls. It is large at first, to find
-            # the way, and small at the end, to keep it.
-            left = max(0, 1 - i / n_games)  # share of the games still to play
+            # not in the video: from lr on, the learning rate falls. It is large at
+            # first, to find the way, and small at the end, to keep it.
+            left = max(0, 1 - i / n_games)  # share of n_games still to play
             optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * left
             score = 0
             done = False
@@ -65,7 +65,8 @@ if __name__ == '__main__':
         pass  # not in the video: Ctrl-C ends the games; what follows is still done
 
     save_network(agent.Q_eval, f'{name}.pt')  # again: Ctrl-C can come within a game
-    x = [i + 1 for i in range(len(eps_history))]  # Ctrl-C may leave one score more
+    x = [i + 1 for i in range(len(eps_history))]
+    # [:len(x)]: Ctrl-C can leave a score without its epsilon.
     plot_learning_curve(x, scores[:len(x)], eps_history, f'{name}.png', env)
     agent.epsilon = 0.0  # not in the video: a recorded game, without random actions
     print(f'saved {name}.pt, {name}.png and', record_game(agent, env, f'{name}.gif'))

@@ -1,7 +1,7 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
-The comments "the video: ..." and "not in the video" mark the larger differences.
-README.md lists all of them, and what they do.
+The comments "the video: ..." and "not in the video" mark where it differs in what is
+learned or called. README.md lists all differences, and what they do.
 """
 import torch as T
 import torch.nn as nn
@@ -70,7 +70,7 @@ class Agent:
     def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
                  max_mem_size=100000, eps_dec=5e-4, seed=None):
         check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
-                        max_mem_size, eps_dec)
+                        max_mem_size, eps_dec, seed)
         self.gamma = gamma
         self.epsilon = epsilon
         self.eps_min = eps_end
@@ -100,9 +100,10 @@ class Agent:
             if a time limit cut the game off.
 
         Raises ValueError or TypeError, and stores nothing, for a state of another
-        shape, an action outside action_space, NaN, or a number beyond 1e18 or -1e18.
+        shape, an action outside action_space, a terminal that is neither True nor
+        False, NaN, or a number beyond 1e18 or -1e18.
         """
-        check_transition(self, state, action, reward, state_)
+        check_transition(self, state, action, reward, state_, terminal)
         index = self.mem_cntr % self.mem_size
         self.state_memory[index] = state
         self.new_state_memory[index] = state_
@@ -158,8 +159,8 @@ class Agent:
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. T.max
-        # returns the best values and their actions; [0] takes the values. Eq. 2 holds
-        # the target fixed: only the estimate is moved, so only it needs a gradient.
+        # returns the best values and their actions; [0] takes the values. Mnih's
+        # eq. 2 holds the target fixed: only the estimate moves, so it has the gradient.
         with T.no_grad():  # the video: a gradient flows through the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0
@@ -177,7 +178,7 @@ class Agent:
 # Here the lesson ends. What follows makes a run repeatable, and refuses input that
 # would fail later or silently.
 def random_numbers(seed):
-    """The agent's generator of random numbers; also gives torch the seed, unless None.
+    """The agent's generator of random numbers; if there is a seed, torch gets it, too.
 
     spawn makes its draws differ from those of a game with the same seed.
     """
@@ -193,7 +194,7 @@ def require(valid, name, value, wanted):
 
 
 def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
-                    max_mem_size, eps_dec):
+                    max_mem_size, eps_dec, seed):
     """Refuse arguments outside their ranges. NaN is in no range."""
     require(0 <= gamma <= 1, 'gamma', gamma, 'from 0 to 1')
     require(0 <= epsilon <= 1, 'epsilon', epsilon, 'from 0 to 1')
@@ -201,22 +202,28 @@ def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_e
     require(0 <= eps_dec < np.inf, 'eps_dec', eps_dec, 'finite and >= 0')
     require(0 < lr < np.inf, 'lr', lr, 'finite and above 0')
     require(np.shape(input_dims) == (1,), 'input_dims', input_dims, 'a tuple of one '
-            'size, such as (8,) (gym.wrappers.FlattenObservation makes any state so)')
+            'size, such as (8,) (gym.wrappers.FlattenObservation makes most states so)')
     for name, size in (('n_actions', n_actions), ('max_mem_size', max_mem_size),
                        ('batch_size', batch_size), ('input_dims[0]', input_dims[0])):
         require(isinstance(size, (int, np.integer)) and size >= 1, name, size,
                 'a whole number, at least 1')
     require(batch_size <= max_mem_size, 'batch_size', batch_size,
             f'at most max_mem_size={max_mem_size}')
+    require(seed is None or isinstance(seed, (int, np.integer)) and 0 <= seed < 2 ** 64,
+            'seed', seed, 'None or a whole number from 0 to 2 ** 64 - 1')
 
 
-def check_transition(agent, state, action, reward, state_):
+def check_transition(agent, state, action, reward, state_, terminal):
     """Refuse, before anything is stored, what would spoil the agent's memory."""
-    # Learning squares numbers. The square of one above 1e18 may overflow a float32.
-    shape, largest = agent.state_memory.shape[1:], 1e18
+    shape = agent.state_memory.shape[1:]
+    # Learning squares numbers. The square of one above 1e18 may overflow a float32. NaN
+    # is refused as well, since it is not at most anything.
+    largest = 1e18
     for name, value in (('state', state), ('state_', state_)):
-        require(np.shape(value) == shape and np.abs(value).max() <= largest,
+        require(np.shape(value) == shape and float(np.abs(value).max()) <= largest,
                 name, value, f'of shape input_dims={shape}, from -1e18 to 1e18')
     require(abs(float(reward)) <= largest, 'reward', reward, 'from -1e18 to 1e18')
-    require(not np.shape(action) and action in agent.action_space, 'action', action,
+    require(np.shape(action) == () and action in agent.action_space, 'action', action,
             f'one of {agent.action_space}')
+    require(np.shape(terminal) == () and terminal in (True, False), 'terminal',
+            terminal, 'True or False')

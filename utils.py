@@ -1,7 +1,6 @@
 """What the main script needs besides the agent: a check, files, plot and recording."""
 import io
 import time
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -24,8 +23,8 @@ def save_network(network, filename):
 
     Raises OSError if the file cannot be written.
     """
-    # First to memory: stopped by Ctrl-C or a full disk, T.save to a file would raise a
-    # RuntimeError that hides which of them it was.
+    # First to memory: T.save to a file hides a full disk, and sometimes Ctrl-C, behind
+    # a RuntimeError.
     weights = io.BytesIO()
     T.save(network.state_dict(), weights)
     part = Path(f'{filename}.part')
@@ -37,18 +36,21 @@ def save_network(network, filename):
 
 
 def rename(path, filename):
-    """Give a file another name, which may be taken; try for about 5 seconds."""
+    """Give a file the name of another, which it replaces; try for about 5 seconds.
+
+    Raises PermissionError if it is refused for so long.
+    """
     for _ in range(50):
-        # Windows refuses while another program has one of the two files open.
-        with suppress(PermissionError):
+        try:
             path.replace(filename)
             return
-        time.sleep(0.1)
+        except PermissionError:  # Windows, while another program reads the file
+            time.sleep(0.1)
     path.replace(filename)
 
 
 def save_new(network, env):
-    """Save a network under a name of its own, that of its game, and return the name.
+    """Save a network in a new file named after the game; return the name without .pt.
 
     Later runs get a number: LunarLander.pt, then LunarLander-2.pt. A name is free if no
     .pt, .png or .gif in the current folder has it. Raises OSError if the network cannot
@@ -75,7 +77,7 @@ def solved_score(env):
     """The average score that solves a game, or None.
 
     None if the game names none, or if a wrapper may have changed the rewards, so that
-    the scores are in other units.
+    the scores are in other units. Options of gym.make(...) are not looked at.
     """
     if env.spec is None:
         return None
@@ -94,7 +96,7 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
     filename: such as 'LunarLander.png'; the title is the part before the last dot.
     env: the game; the score that solves it is drawn as a line, if it is known.
     """
-    averages = [np.mean(scores[:i + 1][-100:]) for i in range(len(scores))]
+    averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
 
     # Not pyplot: a Figure alone needs no display and leaves nothing open.
     fig = Figure(figsize=(6, 3.8), layout='constrained')
@@ -105,7 +107,7 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
     ax.plot(x, epsilons, color='C0', label='epsilon')
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
     ax2.plot(x, averages, color='C3', linewidth=2.5, label='average of the last 100')
-    solved = env and solved_score(env)
+    solved = None if env is None else solved_score(env)
     if solved is not None:
         ax2.axhline(solved, color='black', linestyle='--', linewidth=1,
                     label=f'solved: {solved:g}')
@@ -116,9 +118,11 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
 def record_game(agent, env, filename):
     """Play one game in env and write it as a GIF at natural speed.
 
-    At most 400 pictures, about 1 MB. Returns a text: filename and score, or why there
-    is no recording. The game is seeded, always alike, and so are those that follow it
-    in env: record after training, not within it.
+    At most 400 pictures, about 1 MB. Random actions come with the agent's epsilon.
+    Returns a text: filename and score, or why there is no recording.
+
+    It resets env with seed 0, and later games in env go on from there. So record after
+    training: within it, the games after each recording would be the same ones again.
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
@@ -137,7 +141,7 @@ def record_game(agent, env, filename):
         picture = env.render()  # each step, kept or not: only then do flames fade
         if n_steps % skip == 0 or terminated or truncated:
             frame = ImageOps.contain(Image.fromarray(picture), (398, 398))
-            frames.append(ImageOps.expand(frame, 1).quantize(64))
+            frames.append(ImageOps.expand(frame, border=1).quantize(colors=64))
 
     # Milliseconds for each picture, in the steps of 10 that a GIF has.
     durations = [round(1000 * skip / fps, -1)] * len(frames)

@@ -81,10 +81,12 @@ VECTOR = 'of shape input_dims=(8,), from -1e18 to 1e18'
 
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
-        ('state', VECTOR, [np.zeros(7), 1.0, np.full(8, np.nan), [-np.inf] * 8]),
+        ('state', VECTOR, [np.zeros(7), 1.0, np.full(8, np.nan), [-np.inf] * 8,
+                           np.full(8, np.inf, dtype=np.float16)]),
         ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * -1.1e18]),
         ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None, np.array([1])]),
         ('reward', 'from -1e18 to 1e18', [float('nan'), np.inf, -1.1e18]),
+        ('terminal', 'True or False', [float('nan'), 'False', 2, np.zeros(1)]),
         # In the words of Python and numpy; the first is what reset() returns.
         ('state', None, [(np.zeros(8), {})]), ('reward', None, ['?', 1j])]
     for value in values])
@@ -246,12 +248,20 @@ SIZE = 'a whole number, at least 1'
         ('batch_size', SIZE, [0, 64.0, '64']),
         ('batch_size', 'at most max_mem_size=100', [101]),
         ('input_dims', 'a tuple of one size, such as (8,) (gym.wrappers.'
-         'FlattenObservation makes any state so)', [(5, 5), (), 8])]
+         'FlattenObservation makes most states so)', [(5, 5), (), 8]),
+        ('seed', 'None or a whole number from 0 to 2 ** 64 - 1', [-1, 1.5, 2 ** 64])]
     for value in values])
 def test_bad_argument_is_named(name, wanted, value):
     said = re.escape(f'{name} must be {wanted}, got {value!r}')
     with pytest.raises(ValueError, match=said):
         make_agent(**{'epsilon': 0.5, name: value})
+
+
+@pytest.mark.parametrize('size', [0, 8.0])
+def test_bad_size_of_a_state_is_named(size):
+    said = re.escape(f'input_dims[0] must be {SIZE}, got {size!r}')
+    with pytest.raises(ValueError, match=said):
+        make_agent(input_dims=(size,))
 
 
 def test_what_is_just_in_range_is_accepted():
