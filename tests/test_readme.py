@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch as T
 
+import study
 from simple_dqn_torch import Agent
 from study import MAIN, N_GAMES, NO_NORM, ROOT, averages, finished, overview
 
@@ -49,6 +50,29 @@ def test_pictures_are_those_of_the_script_as_it_stands():
     scores, _, _ = finished()['defaults', 'LunarLander-v3', int(seed)]
     good = 100 + np.flatnonzero(averages(scores) >= 200)[0]
     assert f'passes 200 at game {good} and ends at {scores[400:].mean():.0f}' in README
+
+
+@pytest.mark.parametrize('name, game, seeds, words', [
+    ('no-norm', study.POLE, study.TEN, 'lie between {} and {} (unchanged'),
+    ('defaults', study.POLE, study.TEN, '(unchanged: {} and {})'),
+    ('constant', study.POLE, study.TEN, 'the last lie between {} and {}.'),
+    ('no-replay', study.LANDER, study.FIVE, 'last averages: {} to {} (unchanged'),
+    ('defaults', study.LANDER, study.FIVE, '(unchanged: {} to {})')])
+def test_ranges_of_the_experiments_are_those_of_the_study(name, game, seeds, words):
+    runs = study.load(finished(), name, game, seeds)
+    ends = [f'{scores[-100:].mean():.0f}' for scores, _, _ in runs]
+    low, high = min(ends, key=float), max(ends, key=float)
+    assert words.format(low, high) in ' '.join(README.split())
+
+
+def test_the_videos_runs_at_game_275_are_those_of_the_study():
+    runs = study.load(finished(), 'video-0.003', study.LANDER, study.TEN)
+    at_275 = [averages(scores)[275 - 100] for scores, _, _ in runs]
+    solved = sum(averages(scores).max() >= 200 for scores, _, _ in runs)
+    said = (f'{("no", "one", "two", "three")[solved]} reaches 200 within 500 games; at '
+            f'game 275 their averages lie between {min(at_275):.0f} and '
+            f'{max(at_275):.0f}.')
+    assert said in ' '.join(README.split())
 
 
 def test_table_and_first_experiment_are_those_of_the_study():
