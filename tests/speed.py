@@ -48,7 +48,8 @@ EDITS = {
     'no layer normalisation': NO_NORM,
     'all of these, as in the video': [*SEPARATE, *SHUFFLE, *WITH_GRADIENT, *NO_NORM],
     'no check of transitions': [
-        (AGENT, 'check_transition(self, state, action, reward, state_)', 'pass')],
+        (AGENT, 'check_transition(self, state, action, reward, state_, terminal)',
+         'pass')],
 }
 
 

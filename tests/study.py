@@ -497,6 +497,9 @@ rounds; below 1 is faster.
 {speed}
 ```
 
+When this was measured, the agent took its batches by `T.from_numpy`. Now it takes them
+by `T.tensor`, as in the video: the fourth row.
+
 On an NVIDIA H200, with the torch 2.11 that was there, a step took 1.72 times as long as
 on one thread of the processor beside it: 1.56 to 1.79 times in three rounds. The
 network is too small to gain from such a card.

@@ -3,6 +3,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import speed
 import study
 
 
@@ -16,6 +17,11 @@ def test_edits_fit_and_leave_python(name, tmp_path):
     assert {path.name for path in changed} == {script for script, _, _ in edits}
     for path in changed:
         compile(path.read_text(encoding='utf-8'), path.name, 'exec')
+
+
+@pytest.mark.parametrize('name', speed.EDITS)
+def test_edits_of_the_measurement_of_speed_fit(name, tmp_path):
+    study.edited(tmp_path, speed.EDITS[name])
 
 
 @pytest.mark.parametrize('edit, said', [
