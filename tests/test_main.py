@@ -51,11 +51,11 @@ def test_the_numbers_are_those_of_the_video(three):
 
 
 @pytest.mark.parametrize('edit, last_rate', [
-    (study.number('seed', 0), 0.0002 / 4),  # nothing but the seed
-    (study.number('lr', 0.003), 0.003 / 4),
+    (study.number('seed', 0), 0.001 / 16),  # nothing but the seed
+    (study.number('lr', 0.003), 0.003 / 16),
     ((study.AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
-     0.003 / 4),
-    ((study.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 0.003 / 4),
+     0.003 / 16),
+    ((study.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 0.003 / 16),
     ((study.MAIN, 'range(n_games)', 'range(6)'), 0),  # more games than n_games
     ((study.MAIN, 'range(n_games)', 'range(4, 8)'), 0)])
 def test_the_learning_rate_falls_from_wherever_it_is_edited_to_0(play, edit, last_rate):

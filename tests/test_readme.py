@@ -48,7 +48,7 @@ def test_pictures_are_those_of_the_script_as_it_stands():
     made = "gym.make('LunarLander-v3') "
     for line in f'seed = {seed} ', f'n_games = {N_GAMES} ', made:
         assert line in code
-    scores, _, _ = finished()['defaults', 'LunarLander-v3', int(seed)]
+    scores, _, _ = finished()[study.CHOSEN, 'LunarLander-v3', int(seed)]
     good = 100 + np.flatnonzero(averages(scores) >= 200)[0]
     assert f'passes 200 at game {good} and ends at {scores[400:].mean():.0f}' in README
 
