@@ -14,11 +14,11 @@ if __name__ == '__main__':
     agent = Agent(
         gamma=0.99,  # what a reward is worth if it comes a step later
         epsilon=1.0,  # probability of a random action at first
-        batch_size=64,  # transitions in a step of learning; more of them take longer
+        batch_size=64,  # transitions in a step of learning; a larger batch takes longer
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
         eps_end=0.01,  # probability of a random action in the end; 0 stops exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
-        # the video: first 0.003; at its end it recommends 0.001
+        # the video: 0.003; at its end it recommends 0.001 or a little less
         lr=0.001,  # learning rate at first: how far a step of learning moves weights
         # Two more stand in the Agent, as in the video, but can be given here as well:
         # max_mem_size, transitions remembered (with fewer, it forgets sooner), and
@@ -47,7 +47,7 @@ if __name__ == '__main__':
                 observation_, reward, terminated, truncated, info = env.step(action)
                 done = terminated or truncated
                 score += float(reward)  # a sum of int8 rewards could overflow
-                # the video: done; but a game cut off by time could have gone on
+                # the video: done; but when time is up, rewards could still follow
                 agent.store_transition(observation, action, reward,
                                        observation_, terminated)
                 agent.learn()
@@ -64,7 +64,7 @@ if __name__ == '__main__':
     except KeyboardInterrupt:
         pass  # not in the video: Ctrl-C ends the games; what follows is still done
 
-    save_network(agent.Q_eval, f'{name}.pt')  # again: Ctrl-C can come within a game
+    save_network(agent.Q_eval, f'{name}.pt')  # if Ctrl-C came within a game
     x = [i + 1 for i in range(len(eps_history))]
     # [:len(x)]: Ctrl-C can leave a score without its epsilon.
     plot_learning_curve(x, scores[:len(x)], eps_history, f'{name}.png', env)

@@ -27,7 +27,7 @@ class DeepQNetwork(nn.Module):
         self.fc2 = nn.Linear(self.fc1_dims, self.fc2_dims)
         self.fc3 = nn.Linear(self.fc2_dims, self.n_actions)
 
-        # fused: the same steps, only faster.
+        # fused computes the same, only faster.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
@@ -129,7 +129,7 @@ class Agent:
         return action
 
     def learn(self):
-        """One step of Q-learning on a random batch; then lowers epsilon, to eps_end.
+        """One step of Q-learning on a random batch; then epsilon falls by eps_dec.
 
         Moves Q(s, a), the value of the action taken, towards a target. The target is
         r + gamma * max_a' Q(s', a'), or r alone if the next state s' is terminal.
@@ -155,12 +155,12 @@ class Agent:
         action_batch = self.action_memory[batch]
 
         # Estimate the values of the actions taken. batch_index pairs each row with its
-        # own action; a colon in its place would pair each row with all of them.
+        # own action; a colon in its place would pair each row with every action.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. T.max
-        # returns the best values and their actions; [0] takes the values. Mnih's
-        # eq. 2 holds the target fixed: only the estimate moves, so it has the gradient.
+        # returns the best values and their actions; [0] takes the values. Only the
+        # estimate is to move (Mnih's eq. 2), so the target has no gradient.
         with T.no_grad():  # the video: a gradient flows through the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0
@@ -175,7 +175,7 @@ class Agent:
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
 
 
-# Here the lesson ends. What follows makes a run repeatable, and refuses input that
+# The agent is complete. What follows makes a run repeatable, and refuses input that
 # would fail later or silently.
 def random_numbers(seed):
     """The agent's generator of random numbers; if there is a seed, torch gets it, too.

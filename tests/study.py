@@ -398,8 +398,7 @@ def page(there):
         table='\n'.join(rows), trial='\n'.join(trial_rows),
         steps='\n'.join(steps(there)),
         chosen=f'Chosen: {TRIAL[chosen][0]}.' if chosen else
-        'Chosen: 0.001, as a square. Some\nruns at 0.0002 are missing, but cannot '
-        'change that: there are 11 failures already.',
+        'Not all of its runs are there yet.',
         n_tests=n_tests, weak=weak_networks(there), networks=networks, others=others,
         best=sum(run[1].mean() >= -13 for run in load(there, 'defaults', CLIFF, TEN)),
         speed=SPEED.read_text(encoding='utf-8').strip(),
