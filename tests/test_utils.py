@@ -105,8 +105,9 @@ def test_recording_goes_to_the_end_or_to_400_pictures(
     assert (shown[-1][50] > 128).sum() == pytest.approx(2 * n_steps % 900 / 2.26, abs=3)
 
 
-def test_game_without_pictures_is_said(monkeypatch):
-    monkeypatch.setattr(Homemade, 'metadata', {'render_modes': ['human']})
+@pytest.mark.parametrize('metadata', [{'render_modes': ['human']}, {}])
+def test_game_without_pictures_is_said(metadata, monkeypatch):
+    monkeypatch.setattr(Homemade, 'metadata', metadata)
     said = record_game(make_agent(Homemade()), Homemade(), 'Game.gif')
     assert said == 'no Game.gif: the game has no render mode rgb_array'
 
