@@ -33,8 +33,8 @@ if __name__ == '__main__':
 
     try:
         for i in range(n_games):
-            # not in the video: from lr on, the learning rate falls. It is large at
-            # first, to find the way, and small at the end, to keep it.
+            # not in the video: the learning rate starts at lr and falls. It is large
+            # at first, to find the way, and small at the end, to keep it.
             left = max(0, 1 - i / n_games)  # share of n_games still to play
             optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * left ** 2
             score = 0

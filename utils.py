@@ -126,7 +126,7 @@ def record_game(agent, env, filename):
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
-    env.unwrapped.render_mode = 'rgb_array'  # only now, since drawing takes time
+    env.unwrapped.render_mode = 'rgb_array'  # not in training: drawing is slow
     fps = env.metadata.get('render_fps', 30)  # steps a second
     skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
 
@@ -138,7 +138,7 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, info = env.step(action)
         n_steps += 1
         score += float(reward)
-        picture = env.render()  # each step, kept or not: only then do flames fade
+        picture = env.render()  # kept or not: flames fade only when they are drawn
         if n_steps % skip == 0 or terminated or truncated:
             frame = ImageOps.contain(Image.fromarray(picture), (398, 398))
             frames.append(ImageOps.expand(frame, border=1).quantize(colors=64))

@@ -118,6 +118,7 @@ class Homemade(gym.Env):
 
     def render(self):
         """A bar that grows by two pixels a step, up to 900, and again."""
+        assert self.render_mode == 'rgb_array'
         self.n_drawn += 1
         picture = np.zeros((300, 900, 3), dtype=np.uint8)
         picture[:, :2 * int(self.array[0]) % 900] = 255

@@ -86,7 +86,7 @@ VECTOR = 'of shape input_dims=(8,), from -1e18 to 1e18'
         ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * -1.1e18]),
         ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None, np.array([1])]),
         ('reward', 'from -1e18 to 1e18', [float('nan'), np.inf, -1.1e18]),
-        ('terminal', 'True or False', [float('nan'), 'False', 2, np.zeros(1)]),
+        ('terminal', 'True or False', [float('nan'), 'False', None, np.zeros(1)]),
         # In the words of Python and numpy; the first is what reset() returns.
         ('state', None, [(np.zeros(8), {})]), ('reward', None, ['?', 1j])]
     for value in values])
@@ -238,7 +238,7 @@ SIZE = 'a whole number, at least 1'
 
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
-        ('gamma', 'from 0 to 1', [99, -0.1, float('nan')]),
+        ('gamma', 'from 0 to 1', [1.01, -0.1, float('nan')]),
         ('epsilon', 'from 0 to 1', [1.2, -0.2]),
         ('eps_end', 'from 0 to epsilon=0.5', [-0.01, 0.6]),
         ('eps_dec', 'finite and >= 0', [-1e-4, float('inf')]),
@@ -266,7 +266,8 @@ def test_bad_size_of_a_state_is_named(size):
 
 def test_what_is_just_in_range_is_accepted():
     agent = make_agent(gamma=0, epsilon=1, eps_end=1, eps_dec=0, n_actions=1,
-                       batch_size=np.int64(1), max_mem_size=1, input_dims=[1])
+                       batch_size=np.int64(1), max_mem_size=1, input_dims=[1],
+                       seed=np.uint64(2 ** 64 - 1))
     before = weights(agent)['fc3.bias']
     agent.store_transition([0.5], 0, True, [0.5], True)
     agent.learn()

@@ -40,6 +40,8 @@ def test_pictures_and_linked_files_are_there():
     links = re.findall(r'(?:\]\(|src="|href=")(?!https?:)([\w./-]+)', README)
     assert len(links) > 30 and len(re.findall(LINK, README)) > 15
     assert [link for link in links if not (ROOT / link).exists()] == []
+    for script, number in re.findall(r'\((\w+\.py)#L(\d+)', README):
+        assert (ROOT / script).read_text(encoding='utf-8').splitlines()[int(number) - 1]
 
 
 def test_pictures_are_those_of_the_script_as_it_stands():

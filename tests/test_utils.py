@@ -88,6 +88,7 @@ def test_recording_goes_to_the_end_or_to_400_pictures(
     monkeypatch.setattr(Homemade, 'metadata', {'render_modes': ['rgb_array'], **fps})
     path = tmp_path / 'Game.gif'
     env = gym.make('Homemade-v0', **{'length': 10 ** 6, **end})
+    env.unwrapped.render_mode = 'human'  # whatever mode it was trained in
     assert record_game(make_agent(env), env, path).endswith(said)
     assert env.unwrapped.n_drawn == n_steps  # skipped ones too: they clear flames
     shown, seconds = [], []
@@ -105,8 +106,9 @@ def test_recording_goes_to_the_end_or_to_400_pictures(
     assert (shown[-1][50] > 128).sum() == pytest.approx(2 * n_steps % 900 / 2.26, abs=3)
 
 
-def test_game_without_pictures_is_said(monkeypatch):
-    monkeypatch.setattr(Homemade, 'metadata', {'render_modes': ['human']})
+@pytest.mark.parametrize('metadata', [{'render_modes': ['human']}, {}])
+def test_game_without_pictures_is_said(metadata, monkeypatch):
+    monkeypatch.setattr(Homemade, 'metadata', metadata)
     said = record_game(make_agent(Homemade()), Homemade(), 'Game.gif')
     assert said == 'no Game.gif: the game has no render mode rgb_array'
 
@@ -135,9 +137,12 @@ def test_save_that_is_broken_off_leaves_what_was_there(tmp_path, monkeypatch):
 
     path, network = tmp_path / 'Pole.pt', T.nn.Linear(1, 1)
     save_network(network, path)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, 'write_bytes', broken_off)
-        save_network(network, path)
+    monkeypatch.chdir(tmp_path)
+    for save in (lambda: save_network(network, path),
+                 lambda: save_new(network, Homemade())):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, 'write_bytes', broken_off)
+            save()
     assert T.equal(T.load(path)['weight'], network.weight)
     assert list(tmp_path.iterdir()) == [path]
 
