@@ -506,15 +506,12 @@ LunarLander-v2. RL Zoo says of its own scores that they are no benchmark.
 ## Speed
 
 `tests/speed.py` measures how many times as long a step of playing and learning takes
-with a line changed, side by side, on one thread. Median, lowest and highest of the
-rounds; below 1 is faster.
+with a line changed, side by side, on one thread of the second machine below. Median,
+lowest and highest of nine rounds; below 1 is faster.
 
 ```
 {speed}
 ```
-
-When this was measured, the agent took its batches by `T.from_numpy`. Now it takes them
-by `T.tensor`, as in the video: the fourth row.
 
 On an NVIDIA H200, with the torch 2.11 that was there, a step took 1.72 times as long as
 on one thread of the processor beside it: 1.56 to 1.79 times in three rounds. The
