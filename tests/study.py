@@ -437,8 +437,8 @@ all four](../.github/study.png)
 
 ## The table
 
-**Rows.** Ten runs, seeds 60 to 69 where nothing else is said, or five, 60 to 64. "This project, rate 0.0002" is
-the script with the rate before. A row that names no rate has it, too, with one part
+**Rows.** Ten runs, seeds 60 to 69 where nothing else is said, or five, 60 to 64. "This
+project, rate 0.0002" is the script with the rate before. A row that names no rate has it, too, with one part
 changed. The parts are those of the first page's [table beside the
 video](../README.md#beside-the-video): "constant rate", the learning rate does not fall;
 "gradient through the target", learning changes the target, too; "time-outs stored as
@@ -459,8 +459,8 @@ better, but for "at game".
   counts.
 - **p**, for "at game", games 401 to 500 and final network: how often chance alone makes
   a difference as large as the one to this project at 0.0002, on the same seeds (paired
-  sign-flip test). A run that is never solved counts as solved at game 501. The test is of means,
-  while the figures are medians. Where all three are above 0.05, these pages speak of no
+  sign-flip test). A run that is never solved counts as solved at game 501. The test is
+  of means, while the figures are medians. Where all three are above 0.05, these pages speak of no
   clear difference. With five seeds it cannot be below 0.05, so there it decides
   nothing. There are {n_tests} such tests, and none is corrected for that: some fall
   below 0.05 by chance.
