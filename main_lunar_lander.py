@@ -64,7 +64,7 @@ if __name__ == '__main__':
     except KeyboardInterrupt:
         pass  # not in the video: Ctrl-C ends the games; what follows is still done
 
-    save_network(agent.Q_eval, f'{name}.pt')  # if Ctrl-C came within a game
+    save_network(agent.Q_eval, f'{name}.pt')  # again, if Ctrl-C came within a game
     x = [i + 1 for i in range(len(eps_history))]
     # [:len(x)]: Ctrl-C can leave a score without its epsilon.
     plot_learning_curve(x, scores[:len(x)], eps_history, f'{name}.png', env)

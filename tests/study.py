@@ -438,14 +438,14 @@ all four](../.github/study.png)
 ## The table
 
 **Rows.** Ten runs, seeds 60 to 69 where nothing else is said, or five, 60 to 64. "This
-project, rate 0.0002" is the script with the rate before. A row that names no rate has it, too, with one part
-changed. The parts are those of the first page's [table beside the
-video](../README.md#beside-the-video): "constant rate", the learning rate does not fall;
-"gradient through the target", learning changes the target, too; "time-outs stored as
-ends", a game that was cut off counts as ended; "the video's code", all of these and no
-layer normalisation. In the rows with a target network it is copied every 1,000 steps;
-nothing was tuned for it. The rows with a rate of 0.003 and with 0.0003 ask whether
-another rate would do: in LunarLander it does.
+project, rate 0.0002" is the script with the rate before. A row that names no rate has
+it, too, with one part changed. The parts are those of the first page's [table beside
+the video](../README.md#beside-the-video): "constant rate", the learning rate does not
+fall; "gradient through the target", learning changes the target, too; "time-outs stored
+as ends", a game that was cut off counts as ended; "the video's code", all of these and
+no layer normalisation. In the rows with a target network it is copied every 1,000
+steps; nothing was tuned for it. The rows with a rate of 0.003 and with 0.0003 ask
+whether another rate would do: in LunarLander it does.
 
 **Columns.** Each figure is the median, with the worst run in brackets; higher is
 better, but for "at game".
@@ -460,10 +460,10 @@ better, but for "at game".
 - **p**, for "at game", games 401 to 500 and final network: how often chance alone makes
   a difference as large as the one to this project at 0.0002, on the same seeds (paired
   sign-flip test). A run that is never solved counts as solved at game 501. The test is
-  of means, while the figures are medians. Where all three are above 0.05, these pages speak of no
-  clear difference. With five seeds it cannot be below 0.05, so there it decides
-  nothing. There are {n_tests} such tests, and none is corrected for that: some fall
-  below 0.05 by chance.
+  of means, while the figures are medians. Where all three are above 0.05, these pages
+  speak of no clear difference. With five seeds it cannot be below 0.05, so there it
+  decides nothing. There are {n_tests} such tests, and none is corrected for that: some
+  fall below 0.05 by chance.
 
 {table}
 
