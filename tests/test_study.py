@@ -10,13 +10,22 @@ import study
 @pytest.mark.parametrize('name', [*study.VARIANTS, *study.TRIAL])
 def test_edits_fit_and_leave_python(name, tmp_path):
     edits = [*study.games(2, 1, "gym.make('CartPole-v1')"), study.GREEDY,
-             *{**study.VARIANTS, **study.TRIAL}[name][1]]
+             *{**study.VARIANTS, **study.TRIAL}[name][-1]]
     study.edited(tmp_path, edits)
     changed = {path for path in tmp_path.iterdir()
                if path.read_bytes() != (study.ROOT / path.name).read_bytes()}
     assert {path.name for path in changed} == {script for script, _, _ in edits}
     for path in changed:
         compile(path.read_text(encoding='utf-8'), path.name, 'exec')
+
+
+def test_each_rung_of_the_ladder_has_one_line_more(tmp_path):
+    lines = ['with T.no_grad():  # the video', 'observation_, terminated)',
+             'F.layer_norm(self.fc1', ' * left']
+    for n, name in enumerate(study.LADDER):
+        study.edited(tmp_path, study.VARIANTS[name][-1])
+        code = ''.join(path.read_text('utf-8') for path in tmp_path.iterdir())
+        assert [line in code for line in lines] == [True] * n + [False] * (4 - n)
 
 
 @pytest.mark.parametrize('name', speed.EDITS)
