@@ -443,11 +443,12 @@ have the same hyperparameters, the numbers in the script.
 
 ![Average of the last 100 games in four games: this project's median ends above the
 threshold in each. The video's code stays below in all four. So does this project in
-CartPole with a constant rate, or without layer normalisation](../.github/study.png)
+CartPole and MountainCar with a constant rate, or without layer
+normalisation](../.github/study.png)
 
 *Thick: median of ten runs. Thin: their range. In Acrobot the median of the video's code
-falls to -500, below the picture. The two changes of this project are drawn for CartPole
-alone.*
+falls to -500, below the picture. In MountainCar two medians lie at -200. A constant rate
+is drawn for CartPole and MountainCar alone, and LunarLander has neither change yet.*
 
 ## The table
 
