@@ -439,7 +439,8 @@ this project reaches on seven games, and what it reaches if parts of it are chan
 A **run** is [`main_lunar_lander.py`](../main_lunar_lander.py) itself, edited: 500 games
 of training, then 100 games of the final network without random actions. Each was played
 once and is kept, whatever it shows, as a line of [`study.txt`](study.txt). All games
-have the same hyperparameters, the numbers in the script.
+have the same hyperparameters: the numbers in the script, but in the rows called
+"earlier".
 
 ![Average of the last 100 games in four games: this project's median ends above the
 threshold in each. The video's code stays below in all four. So does this project in
@@ -447,8 +448,8 @@ CartPole and MountainCar with a constant rate, or without layer
 normalisation](../.github/study.png)
 
 *Thick: median of ten runs. Thin: their range. In Acrobot the median of the video's code
-falls to -500, below the picture. In MountainCar two medians lie at -200. A constant rate
-is drawn for CartPole and MountainCar alone, and LunarLander has neither change yet.*
+falls to -500, below the picture. In MountainCar two medians lie at -200. LunarLander has
+neither change yet.*
 
 ## The table
 
