@@ -196,7 +196,8 @@ def this_machine():
 
 def run(name, game, seed):
     """Play one run of a variant and keep its numbers."""
-    edits = [*games(N_GAMES, seed, make(game)), GREEDY, *{**VARIANTS, **TRIAL}[name][-1]]
+    *_, changed = {**VARIANTS, **TRIAL}[name]
+    edits = [*games(N_GAMES, seed, make(game)), GREEDY, *changed]
     with tempfile.TemporaryDirectory() as folder:
         edited(Path(folder), edits)
         output = subprocess.check_output([sys.executable, MAIN], cwd=folder, text=True)
@@ -448,8 +449,8 @@ CartPole and MountainCar with a constant rate, or without layer
 normalisation](../.github/study.png)
 
 *Thick: median of ten runs. Thin: their range. In Acrobot the median of the video's code
-falls to -500, below the picture. In MountainCar two medians lie at -200. LunarLander has
-neither change yet.*
+falls to -500, below the picture. In MountainCar two medians lie at -200. LunarLander
+has neither change yet.*
 
 ## The table
 
@@ -477,8 +478,8 @@ better, but for "at game".
   on the same seeds); of the video's code, 0.003 is compared with 0.001. A run that is
   never solved counts as solved at game 501. The test is of means, while the figures are
   medians. Where all three are above 0.05, these pages speak of no clear difference.
-  There are {n_tests} such tests, and none is corrected for that: some fall below 0.05 by
-  chance.
+  There are {n_tests} such tests, and none is corrected for that: some fall below 0.05
+  by chance.
 
 {table}
 
@@ -544,8 +545,8 @@ Each of these is ten runs of the script, seeds 70 to 79.
   always 50,000:** never above 18, and it ends between 9.4 and 9.9. Both learn nothing,
   without a message.
 - **Going on** from the page's network (244 over 100 games), as the first page says: the
-  first ten games averaged 220 in the median at a rate of 0.00005 (115 to 256), and 17 at
-  0.001 (-84 to 166).
+  first ten games averaged 220 in the median at a rate of 0.00005 (115 to 256), and 17
+  at 0.001 (-84 to 166).
 
 ## The machines
 
