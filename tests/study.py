@@ -461,7 +461,8 @@ memory holds 64 steps. Of seeds 60 to 69 are the video's code, and the rows call
 changed: learning changes the target, too; a game that was cut off by time is stored as
 ended; and the two parts above. The parts are those of the first page's [table beside
 the video](../README.md#beside-the-video). The rate of 0.001 is the one that the video
-recommends at its end; its first was 0.003.
+recommends at its end; its first was 0.003. Of seeds 70 to 79 only LunarLander is played
+with it so far: five of ten runs are solved, and the median of games 401 to 500 is 155.
 
 **Columns.** Each figure is the median, with the worst run in brackets; higher is
 better, but for "at game".
