@@ -461,8 +461,9 @@ memory holds 64 steps. Of seeds 60 to 69 are the video's code, and the rows call
 changed: learning changes the target, too; a game that was cut off by time is stored as
 ended; and the two parts above. The parts are those of the first page's [table beside
 the video](../README.md#beside-the-video). The rate of 0.001 is the one that the video
-recommends at its end; its first was 0.003. Of seeds 70 to 79 only LunarLander is played
-with it so far: five of ten runs are solved, and the median of games 401 to 500 is 155.
+recommends at its end; its first was 0.003. Of seeds 70 to 79 the video's code has only
+played LunarLander so far, at 0.001: five of ten runs are solved, and the median of
+games 401 to 500 is 155.
 
 **Columns.** Each figure is the median, with the worst run in brackets; higher is
 better, but for "at game".
@@ -542,7 +543,7 @@ up, at games 216 to 245, the averages of ten runs of Acrobot lay between -105 an
 Each of these is ten runs of the script, seeds 70 to 79.
 
 - **Rewards times 1,000** in CartPole: the average of the last 100 games is never above
-  18 (in units of before), and ends between 9.3 and 9.5. **A fifth number in the state,
+  18 steps, and ends between 9.3 and 9.5. **A fifth number in the state,
   always 50,000:** never above 18, and it ends between 9.4 and 9.9. Both learn nothing,
   without a message.
 - **Going on** from the page's network (244 over 100 games), as the first page says: the
