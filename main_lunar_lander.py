@@ -20,23 +20,23 @@ if __name__ == '__main__':
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
         # the video: 0.003; at its end it recommends 0.001 or a little less
         lr=0.001,  # learning rate at first: how far a step of learning moves weights
-        # Two more stand in the Agent, as in the video, but can be given here as well:
+        # Two more have defaults in Agent, as in the video, but can be set here, too:
         # max_mem_size, transitions remembered (with fewer, it forgets sooner), and
         # eps_dec, how much epsilon falls in each step of learning.
         seed=seed)
     scores, eps_history = [], []
     n_games = 500  # the learning rate falls towards 0 over these games
-    optimizer = agent.Q_eval.optimizer
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
     name = save_new(agent.Q_eval, env)  # not in the video: saving the weights
     print(f'saving the weights to {name}.pt after each game', flush=True)
 
-    try:
+    try:  # not in the video: Ctrl-C ends the games
         for i in range(n_games):
             # not in the video: the learning rate starts at lr and falls. It is large
             # at first, to find the way, and small at the end, to keep it.
-            left = max(0, 1 - i / n_games)  # share of n_games still to play
-            optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * left ** 2
+            remaining = max(0, 1 - i / n_games)  # share of n_games still to play
+            optimizer = agent.Q_eval.optimizer
+            optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
             score = 0
             done = False
             observation, info = env.reset()  # the video: only the observation
@@ -47,7 +47,7 @@ if __name__ == '__main__':
                 observation_, reward, terminated, truncated, info = env.step(action)
                 done = terminated or truncated
                 score += float(reward)  # a sum of int8 rewards could overflow
-                # the video: done; but when time is up, rewards could still follow
+                # the video: done; but a game cut off by time could have gone on
                 agent.store_transition(observation, action, reward,
                                        observation_, terminated)
                 agent.learn()
@@ -62,7 +62,7 @@ if __name__ == '__main__':
             print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
                   f'epsilon {agent.epsilon:.2f}', flush=True)
     except KeyboardInterrupt:
-        pass  # not in the video: Ctrl-C ends the games; what follows is still done
+        pass  # what follows is still done
 
     save_network(agent.Q_eval, f'{name}.pt')  # again, if Ctrl-C came within a game
     x = [i + 1 for i in range(len(eps_history))]

@@ -1,7 +1,7 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
-The comments "the video: ..." and "not in the video" mark where it differs in what is
-learned or called. README.md lists all differences, and what they do.
+The comments "the video: ..." and "not in the video" mark the differences that matter
+most. README.md lists all of them, and what they do.
 """
 import torch as T
 import torch.nn as nn
@@ -27,7 +27,7 @@ class DeepQNetwork(nn.Module):
         self.fc2 = nn.Linear(self.fc1_dims, self.fc2_dims)
         self.fc3 = nn.Linear(self.fc2_dims, self.n_actions)
 
-        # fused computes the same, only faster.
+        # fused=True: the same steps of Adam, only faster.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
@@ -47,7 +47,9 @@ class DeepQNetwork(nn.Module):
         # can make learning unstable; this steadies it.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
-        return self.fc3(x)  # no activation: a value can be negative or above one
+        actions = self.fc3(x)  # no activation: a value can be negative or above one
+
+        return actions
 
 
 class Agent:
@@ -81,7 +83,7 @@ class Agent:
         self.batch_size = batch_size
         self.mem_cntr = 0
 
-        self.rng = random_numbers(seed)  # not in the video: a seed
+        self.rng = random_numbers(seed)  # not in the video: a generator with a seed
 
         self.Q_eval = DeepQNetwork(self.lr, n_actions=n_actions, input_dims=input_dims,
                                    fc1_dims=256, fc2_dims=256)
@@ -155,7 +157,7 @@ class Agent:
         action_batch = self.action_memory[batch]
 
         # Estimate the values of the actions taken. batch_index pairs each row with its
-        # own action; a colon in its place would pair each row with every action.
+        # own action; with a colon there, each row would get the actions of all rows.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. T.max

@@ -92,7 +92,8 @@ class Homemade(gym.Env):
     """A game as people write them: it returns one array and changes it in place.
 
     The array holds the number of the step and its tenth. A step brings 2 points; a game
-    has length steps. on_step(game) is called in each, and can raise an error.
+    has length steps. on_step(game) is called in each; it can return another reward, or
+    raise an error.
     """
 
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 15}
@@ -113,8 +114,9 @@ class Homemade(gym.Env):
     def step(self, action):
         assert self.array[0] < self.length, 'the game is over'
         self.array += 1, 0.1
-        reward = self.on_step and self.on_step(self)
-        return self.array, reward or 2.0, self.array[0] >= self.length, False, {}
+        reward = self.on_step(self) if self.on_step else None
+        reward = 2.0 if reward is None else reward
+        return self.array, reward, self.array[0] >= self.length, False, {}
 
     def render(self):
         """A bar that grows by two pixels a step, up to 900, and again."""

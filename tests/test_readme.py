@@ -45,7 +45,7 @@ def test_pictures_and_linked_files_are_there():
 
 
 def test_pictures_are_those_of_the_script_as_it_stands():
-    seed, = re.findall(r"script's seed, (\d+)", README)
+    seed, = re.findall(r"script's random seed, (\d+)", README)
     code = (ROOT / MAIN).read_text(encoding='utf-8')
     made = "gym.make('LunarLander-v3') "
     for line in f'seed = {seed} ', f'n_games = {N_GAMES} ', made:

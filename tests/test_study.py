@@ -21,7 +21,7 @@ def test_edits_fit_and_leave_python(name, tmp_path):
 
 def test_each_rung_of_the_ladder_has_one_line_more(tmp_path):
     lines = ['with T.no_grad():  # the video', 'observation_, terminated)',
-             'F.layer_norm(self.fc1', ' * left']
+             'F.layer_norm(self.fc1', ' * remaining']
     for n, name in enumerate(study.LADDER):
         study.edited(tmp_path, study.VARIANTS[name][-1])
         code = ''.join(path.read_text('utf-8') for path in tmp_path.iterdir())
