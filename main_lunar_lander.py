@@ -63,8 +63,9 @@ if __name__ == '__main__':
                   f'epsilon {agent.epsilon:.2f}', flush=True)
     except KeyboardInterrupt:
         pass  # what follows is still done
+    finally:
+        save_network(agent.Q_eval, f'{name}.pt')  # again, if a game was broken off
 
-    save_network(agent.Q_eval, f'{name}.pt')  # again, if Ctrl-C came within a game
     x = [i + 1 for i in range(len(eps_history))]
     # [:len(x)]: Ctrl-C can leave a score without its epsilon.
     plot_learning_curve(x, scores[:len(x)], eps_history, f'{name}.png', env)

@@ -203,23 +203,26 @@ def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_e
     require(0 <= eps_end <= epsilon, 'eps_end', eps_end, f'from 0 to epsilon={epsilon}')
     require(0 <= eps_dec < np.inf, 'eps_dec', eps_dec, 'finite and >= 0')
     require(0 < lr < np.inf, 'lr', lr, 'finite and above 0')
-    require(np.shape(input_dims) == (1,), 'input_dims', input_dims, 'a tuple of one '
-            'size, such as (8,) (gym.wrappers.FlattenObservation makes most states so)')
+    require(np.shape(input_dims) == (1,), 'input_dims', input_dims,
+            'a tuple of one size, such as (8,) '
+            '(gym.wrappers.FlattenObservation makes most states so)')
     for name, size in (('n_actions', n_actions), ('max_mem_size', max_mem_size),
                        ('batch_size', batch_size), ('input_dims[0]', input_dims[0])):
         require(isinstance(size, (int, np.integer)) and size >= 1, name, size,
                 'a whole number, at least 1')
     require(batch_size <= max_mem_size, 'batch_size', batch_size,
             f'at most max_mem_size={max_mem_size}')
-    require(seed is None or isinstance(seed, (int, np.integer)) and 0 <= seed < 2 ** 64,
-            'seed', seed, 'None or a whole number from 0 to 2 ** 64 - 1')
+    whole = isinstance(seed, (int, np.integer))
+    require(seed is None or (whole and 0 <= seed < 2 ** 64), 'seed', seed,
+            'None or a whole number from 0 to 2 ** 64 - 1')
 
 
 def check_transition(agent, state, action, reward, state_, terminal):
     """Refuse, before anything is stored, what would spoil the agent's memory."""
     shape = agent.state_memory.shape[1:]
     # Learning squares numbers. The square of one above 1e18 may overflow a float32. NaN
-    # is refused as well, since it is not at most anything.
+    # is refused as well, since it is not at most anything. float(), since beside a
+    # float16 1e18 would become infinite.
     largest = 1e18
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and float(np.abs(value).max()) <= largest,

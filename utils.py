@@ -118,7 +118,8 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
 def record_game(agent, env, filename):
     """Play one game in env and write it as a GIF at natural speed.
 
-    At most 400 pictures, about 1 MB. Random actions come with the agent's epsilon.
+    At most 400 pictures, about 1 MB. The agent's epsilon still applies; at 0, no action
+    is random.
     Returns a text: filename and score, or why there is no recording.
 
     It resets env with seed 0, and later games in env go on from there. So record after
@@ -141,6 +142,7 @@ def record_game(agent, env, filename):
         picture = env.render()  # kept or not: flames fade only when they are drawn
         if n_steps % skip == 0 or terminated or truncated:
             frame = ImageOps.contain(Image.fromarray(picture), (398, 398))
+            # The border shows where a white game ends on a white page.
             frames.append(ImageOps.expand(frame, border=1).quantize(colors=64))
 
     # Milliseconds for each picture, in the steps of 10 that a GIF has.

@@ -23,7 +23,7 @@ EPISODE = (rf'^episode (\d+) score {NUMBER} average score {NUMBER} '
            rf'epsilon {NUMBER}$')
 sys.path.insert(0, str(study.ROOT))
 signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup … &` ignores it
-T.set_num_threads(1)  # two beside another program wait for each other, for minutes
+T.set_num_threads(1)  # on a busy machine, two can wait for each other for minutes
 
 
 def pytest_configure(config):
@@ -47,10 +47,11 @@ def drawn():
 
 @pytest.fixture(scope='module')
 def play(tmp_path_factory):
-    """Run the edited script here; its folder, output, error, figures, threads, names.
+    """Run the edited script in this process, and return what it leaves.
 
-    Also its games: of each what it prints, number, score, average, epsilon. The script
-    starts with the names in given.
+    That is its folder, output, error, figures, number of threads, and names; and of
+    each game what it prints: number, score, average, epsilon. The script starts with
+    the names in given.
     """
     def play(n, make, seed=0, folder=None, edits=(), **given):
         folder = folder or tmp_path_factory.mktemp('run')

@@ -94,8 +94,9 @@ def test_bad_transition_is_refused_and_leaves_the_memory(name, wanted, value):
     agent = make_agent(max_mem_size=3, batch_size=2)
     fill(agent, 5)
     before = pickle.dumps(vars(agent))
-    said = re.escape(f'{name} must be {wanted}, got {value!r}') if wanted else '.'
-    with pytest.raises((ValueError, TypeError), match=said):
+    said = re.escape(f'{name} must be {wanted}, got {value!r}') if wanted else None
+    errors = ValueError if wanted else (ValueError, TypeError)
+    with pytest.raises(errors, match=said):
         agent.store_transition(**{**TRANSITION, name: value})
     assert pickle.dumps(vars(agent)) == before
 
@@ -156,7 +157,7 @@ def test_from_a_full_batch_on_the_weights_move_and_epsilon_falls_to_its_end():
         agent.learn()
         assert agent.epsilon == pytest.approx(epsilon, abs=1e-9)
         moved = [(weights(agent)[name] != w).any() for name, w in before.items()]
-        assert all(moved) if agent.mem_cntr >= 4 else not any(moved)
+        assert moved == [agent.mem_cntr >= 4] * 6  # all parameters, or none
 
 
 @pytest.mark.parametrize('gamma', [0, 0.9, 1])
@@ -227,10 +228,10 @@ def test_a_seed_repeats_everything_and_another_or_none_changes_everything():
         assert (a == same).all() and (a != b).any() and (c != d).any()
 
 
-def test_agent_and_game_of_one_seed_draw_other_numbers():
+def test_agent_and_game_of_one_seed_draw_different_numbers():
     game, _ = gym.utils.seeding.np_random(7)
-    agents = [make_agent(seed=seed).rng.random(1000) for seed in (7, None)]
-    assert not np.isin(agents, game.random(1000)).any()
+    agent = make_agent(seed=7).rng
+    assert not np.isin(agent.random(1000), game.random(1000)).any()
 
 
 SIZE = 'a whole number, at least 1'

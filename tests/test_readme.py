@@ -79,6 +79,29 @@ def test_the_videos_runs_at_game_275_are_those_of_the_study():
     assert said in ' '.join(README.split())
 
 
+def test_figures_below_the_table_are_those_of_the_study():
+    solved = fell = weak = 0
+    for game in study.FOUR:
+        for scores, final, _ in study.load(finished(), 'defaults', game):
+            good = averages(scores) >= study.SOLVED[game]
+            solved += good.any()
+            fell += not good[good.argmax():].all() and good.any()
+            weak += final.mean() < study.SOLVED[game]
+    weak = ('none', 'one', 'two', 'three')[weak]
+    said = (f"Of this project's {solved} solved runs, {fell} later fell below the "
+            f'number again; {weak} of its forty final networks')
+    assert said in ' '.join(README.split())
+
+
+def test_memory_of_64_is_solved_later_by_as_many_games_as_said():
+    small, whole = (study.figures(study.load(finished(), name, study.LANDER), 200)[0]
+                    for name in ('no-replay', 'defaults'))
+    later = [a - b for a, b in zip(small, whole) if np.isfinite(a)]
+    said = f'runs are solved, these {np.mean(later):.0f} games later on average'
+    assert f"Eight of the lander's {said}" in ' '.join(README.split())
+    assert len(later) == 8
+
+
 def test_table_and_first_experiment_are_those_of_the_study():
     assert '\n'.join(overview(finished())) in README
     code = (ROOT / NO_NORM[0][0]).read_text(encoding='utf-8')

@@ -60,6 +60,8 @@ def test_row_of_two_made_up_runs():
             ([(early[:400], final - 51, 1000)], 200, both[:1],
              '1/1 | 117 (117) | 150 (150), 1 below | 199 (199), 1 below | '
              '1.000, 1.000, 1.000'),
+            ([(late, final + k, 1) for k in (1, 2, 3)], 200, [(late, final, 1)] * 3,
+             '0/3 | never | 199 (199), 3 below | 252 (251) | 1.000, 1.000, 0.250'),
             ([(late, final, 1)] * 2 + [(late - 1, final, 1)], 199, (),
              '2/3 | 100 (never) | 199 (198), 1 below | 250 (250) | '),
             ([(early / 1000, final / 1000, 1)], 0.7, (),
