@@ -131,8 +131,6 @@ VARIANTS = {
 OLD_RATE = rate(0.0002, 1)
 EARLIER = {
     'lr-0.0002': ('earlier: rate 0.0002, in a straight line', None, OLD_RATE),
-    'gradient': ('earlier: and a gradient through the target', 'lr-0.0002',
-                 [*OLD_RATE, *WITH_GRADIENT]),
     'every-end': ('earlier: and time-outs stored as ends', 'lr-0.0002',
                   [*OLD_RATE, *EVERY_END]),
     'no-norm-0.0002': ('earlier: and no layer normalisation', 'lr-0.0002',
@@ -456,14 +454,14 @@ LunarLander has neither change yet.*
 ## The table
 
 **Rows.** Ten runs each. Of seeds 70 to 79 are the video's code at the rate of 0.001
-that it recommends at its end, and, as far as it is played, that code with the target
-held constant; this project; and this project with one part changed: the learning rate
-stays at 0.001, layer normalisation is left out, or the memory holds 64 steps. Of seeds
-60 to 69 are the video's code at its first rate, 0.003, and the rows called "earlier":
-this project with the rate that it had before, 0.0002, and that with one part changed:
-learning changes the target, too; a game that was cut off by time is stored as ended;
-and the two parts above. The video's code is played as this script without four lines:
-these parts, of which the first page has a [table beside the
+that it recommends at its end; that code with the target held constant; this project;
+and this project with one part changed: the learning rate stays at 0.001, layer
+normalisation is left out, or the memory holds 64 steps. Of seeds 60 to 69 are the
+video's code at its first rate, 0.003, and the rows called "earlier": this project with
+the rate that it had before, 0.0002, and that with one part changed: a game that was cut
+off by time is stored as ended, or one of the first two parts above. The video's code is
+played as this script without four lines: these three parts, and the target held
+constant. The first page has them in its [table beside the
 video](../README.md#beside-the-video). What else differs hardly changes what is learned.
 
 **Columns.** Each figure is the median, with the worst run in brackets; higher is
