@@ -47,9 +47,7 @@ class DeepQNetwork(nn.Module):
         # can make learning unstable; this steadies it.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
-        actions = self.fc3(x)  # no activation: a value can be negative or above one
-
-        return actions
+        return self.fc3(x)  # no activation: a value can be negative or above one
 
 
 class Agent:
