@@ -39,7 +39,6 @@ FOUR = [LANDER, POLE, ACROBOT, CAR]
 SOLVED = {LANDER: 200, POLE: 475, ACROBOT: -100, CAR: -110,
           LAKE: 0.7, CLIFF: None, TAXI: 8}
 TEN, TRIAL_SEEDS = range(70, 80), range(10)
-EARLIER_SEEDS = range(60, 70)
 # RL Zoo's DQN, tuned for each game: score of the final network, steps of training.
 ZOO = {LANDER: (154, 100_000), POLE: (500, 50_000), ACROBOT: (-77, 100_000),
        CAR: (-101, 120_000)}
@@ -119,32 +118,17 @@ VARIANTS = {
     'video-0.001': ("the video's code, rate 0.001", None, rung(0.001, 0)),
     'held-target': ('and the target held constant', 'video-0.001', rung(0.001, 1)),
     'time-outs': ('and a time-out is no end', 'held-target', rung(0.001, 2)),
-    'norm': ('this project, constant rate', 'defaults', rung(0.001, 3)),
-    'defaults': ('this project', None, []),
+    'norm': ('and layer normalisation', 'time-outs', rung(0.001, 3)),
+    'defaults': ('and a rate that falls: this project', 'norm', []),
     'no-norm': ('this project, no layer normalisation', 'defaults', NO_NORM),
     'target': ('this project, a target network in place of layer normalisation',
                'defaults', [*NO_NORM, *TARGET_NETWORK]),
+    'done': ('this project, time-outs stored as ends', 'defaults', EVERY_END),
     'no-replay': ('this project, memory of 64', 'defaults',
                   [number('max_mem_size', 64, AGENT)]),
 }
-# Runs of before the trial, until those that replace them are there.
-OLD_RATE = rate(0.0002, 1)
-EARLIER = {
-    'lr-0.0002': ('earlier: rate 0.0002, in a straight line', None, OLD_RATE),
-    'every-end': ('earlier: and time-outs stored as ends', 'lr-0.0002',
-                  [*OLD_RATE, *EVERY_END]),
-    'no-norm-0.0002': ('earlier: and no layer normalisation', 'lr-0.0002',
-                       [*OLD_RATE, *NO_NORM]),
-    'constant-0.0002': ('earlier: constant rate 0.0002', 'lr-0.0002',
-                        [number('lr', 0.0002), *CONSTANT]),
-}
-VARIANTS.update(EARLIER)
-# These are of the seeds 60 to 69.
-EARLIER_ROWS = [*EARLIER, 'video-0.003']
-# Each is the one before and one line more.
+# Each is the one before and one line more: on the project's page, and in study.png.
 LADDER = ['video-0.001', 'held-target', 'time-outs', 'norm', 'defaults']
-# In study.png, in this order.
-SHOWN = ['video-0.001', 'no-norm', 'norm', 'defaults']
 # The trial that chose the learning rate.
 TRIAL = {
     'trial-0.0002': ('0.0002, in a straight line', rate(0.0002, 1)),
@@ -157,7 +141,8 @@ RUNS_TO_PLAY = [
     *product(['defaults', *LADDER[:-1], 'no-norm'], FOUR, TEN),
     *product(['target'], [LANDER, POLE], TEN),
     *product(['video-0.003', 'no-replay'], [LANDER], TEN),
-    *product(['defaults'], [LAKE, CLIFF, TAXI], TEN)]
+    *product(['defaults'], [LAKE, CLIFF, TAXI], TEN),
+    *product(['done'], [POLE, CAR], TEN)]
 
 
 def edited(folder, edits):
@@ -219,9 +204,8 @@ def finished():
     return runs
 
 
-def load(there, name, game, seeds=None):
+def load(there, name, game, seeds=TEN):
     """The runs (scores, final, steps) of these seeds; none until all are there."""
-    seeds = seeds or (EARLIER_SEEDS if name in EARLIER_ROWS else TEN)
     found = [there[name, game, seed] for seed in seeds if (name, game, seed) in there]
     return found if len(found) == len(seeds) else []
 
@@ -287,8 +271,8 @@ def table(there):
         lines.append(f'| **{game}{f", {threshold}" if threshold else ""}** | | | | | |')
         for name, (label, other, _) in VARIANTS.items():
             if runs := load(there, name, game):
-                same_seeds = (name in EARLIER_ROWS) == (other in EARLIER_ROWS)
-                beside = load(there, other, game) if same_seeds else []
+                label = label if game in FOUR else 'this project'  # there is no ladder
+                beside = load(there, other, game)
                 lines.append(row(label, runs, threshold, beside))
     return lines
 
@@ -424,7 +408,7 @@ def page(there):
         chosen=f'Chosen: {TRIAL[chosen][0]}.' if chosen else
         'Not all of its runs are there yet.',
         n_tests=n_tests, weak=weak_networks(there), networks=networks, others=others,
-        best=sum(run[1].mean() >= -13 for run in load(there, 'lr-0.0002', CLIFF)),
+        best=sum(run[1].mean() >= -13 for run in load(there, 'defaults', CLIFF)),
         speed=SPEED.read_text(encoding='utf-8').strip(),
         machines='\n'.join(re.findall('^# (.*)$', RUNS.read_text('utf-8'), re.M)))
 
@@ -439,30 +423,28 @@ this project reaches on seven games, and what it reaches if parts of it are chan
 A **run** is [`main_lunar_lander.py`](../main_lunar_lander.py) itself, edited: 500 games
 of training, then 100 games of the final network without random actions. Each was played
 once and is kept, whatever it shows, as a line of [`study.txt`](study.txt). All games
-have the same hyperparameters: the numbers in the script, but in the rows called
-"earlier".
+have the same hyperparameters, the numbers in the script.
 
-![Average of the last 100 games in four games: this project's median ends above the
-threshold in each. The video's code stays below in all four. So does this project in
-CartPole and MountainCar with a constant rate, or without layer
-normalisation](../.github/study.png)
+![Average of the last 100 games in four games, for the video's code and four lines added
+one by one. With the last, which makes this project, the median ends above the threshold
+in each game; with three lines in LunarLander and Acrobot; with fewer in
+none](../.github/study.png)
 
 *Thick: median of ten runs. Thin: their range. In Acrobot the median of the video's code
-lies below the picture, in the end at -500. In MountainCar two medians lie at -200.
-LunarLander has neither change yet.*
+lies below the picture, in the end at -500. In MountainCar two medians lie at -200.*
 
 ## The table
 
-**Rows.** Ten runs each. Of seeds 70 to 79 are the video's code at the rate of 0.001
-that it recommends at its end; that code with the target held constant; this project;
-and this project with one part changed: the learning rate stays at 0.001, layer
-normalisation is left out, or the memory holds 64 steps. Of seeds 60 to 69 are the
-video's code at its first rate, 0.003, and the rows called "earlier": this project with
-the rate that it had before, 0.0002, and that with one part changed: a game that was cut
-off by time is stored as ended, or one of the first two parts above. The video's code is
-played as this script without four lines: these three parts, and the target held
-constant. The first page has them in its [table beside the
-video](../README.md#beside-the-video). What else differs hardly changes what is learned.
+**Rows.** Ten runs each, seeds 70 to 79. They begin with a ladder from the video's code
+to this project: each row is the row above and one more line. The video's code is this
+script without four lines; what else differs hardly changes what is learned. The four,
+in the order in which they are added: the target is held constant; a game that was cut
+off by time is not stored as ended; layer normalisation; a learning rate that falls. The
+first page has them in its [table beside the video](../README.md#beside-the-video).
+Until the last row the rate stays at 0.001, which the video recommends at its end. The
+row above the ladder has the video's first rate, 0.003. The rows below it are this
+project with one part changed. A target network is copied every 1,000 steps; nothing was
+tuned for it.
 
 **Columns.** Each figure is the median, with the worst run in brackets; higher is
 better, but for "at game".
@@ -472,13 +454,13 @@ better, but for "at game".
 - **At game**: the game at which that first happened.
 - **Games 401 to 500**: the average score of the last 100 games of training.
 - **Final network**: its average over 100 games, the same for every network of a game.
-- **Below** counts runs below the number. MountainCar's worst, -110, is -110.15, so it
-  counts.
+- **Below** counts runs below the number.
 - **p**, for "at game", games 401 to 500 and final network: how often chance alone makes
-  a difference as large as the one to the row that was changed (paired sign-flip test
-  on the same seeds). A run that is never solved counts as solved at game 501. The test
-  is of means, while the figures are medians. Where all three are above 0.05, these
-  pages speak of no clear difference. There are {n_tests} such tests, and none is
+  a difference as large as the one to another row (paired sign-flip test on the same
+  seeds). In the ladder that is the row above; for a rate of 0.003, that of 0.001; for a
+  changed part, this project. A run that is never solved counts as solved at game 501.
+  The test is of means, while the figures are medians. Where all three are above 0.05,
+  these pages speak of no clear difference. There are {n_tests} such tests, and none is
   corrected for that: some fall below 0.05 by chance.
 
 {table}
@@ -487,12 +469,10 @@ In the first four games, {weak}.
 
 ## Further games
 
-These were played with the rate of before, 0.0002.
-
 - **FrozenLake** slips at random, so that even the best way to play, found from its
   rules by value iteration, wins only a share of the games: {networks:.2f} on the
   hundred games of the final networks, {others:.2f} on two thousand others. The median
-  network scores as much.
+  network scores about as much.
 - **CliffWalking**: {best} of ten final networks play its best, -13. With one action in
   a hundred at random, no average of training can reach that.
 - **Taxi** is not learned: a game of 200 steps without a delivery scores -200 or less.
@@ -595,8 +575,8 @@ def figure(filename, there, panels, ranged):
     fig.savefig(PICTURES / filename, dpi=200)
 
 
-COLORS = {**dict(zip(SHOWN, colormaps['plasma_r'](np.linspace(0.1, 0.9, len(SHOWN))))),
-          'no-replay': 'C0'}
+COLORS = {**dict(zip(LADDER, colormaps['plasma_r'](np.linspace(0.1, 0.9, 5)))),
+          'no-norm': 'C0', 'no-replay': 'C2'}
 
 if __name__ == '__main__':
     there = finished()
@@ -610,9 +590,9 @@ if __name__ == '__main__':
                 pass
         there = finished()
     PAGE.write_text(page(there), encoding='utf-8')
-    shown = {name: VARIANTS[name][0] for name in SHOWN}
-    figure('study.png', there, [(game, shown) for game in FOUR],
-           ranged=[SHOWN[0], SHOWN[-1]])
+    ladder = {name: VARIANTS[name][0] for name in LADDER}
+    figure('study.png', there, [(game, ladder) for game in FOUR],
+           ranged=[LADDER[0], LADDER[-1]])
     pole = {'no-norm': 'no layer normalisation', 'norm': 'constant rate',
             'defaults': 'this project'}
     lander = {'no-replay': 'memory of 64', 'defaults': 'this project'}
