@@ -7,7 +7,7 @@ from simple_dqn_torch import Agent
 from utils import check_space, plot_learning_curve, record_game, save_network, save_new
 
 if __name__ == '__main__':
-    T.set_num_threads(1)  # a seed then gives the same run on any number of cores
+    T.set_num_threads(1)  # so that a seed gives the same run on any number of cores
     seed = 77  # another number, or None, gives another run
     env = gym.make('LunarLander-v3')  # the video: v2
     check_space(env.action_space)
@@ -20,9 +20,9 @@ if __name__ == '__main__':
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
         # the video: 0.003; at its end it recommends 0.001 or a little less
         lr=0.001,  # learning rate at first: how far a step of learning moves weights
-        # Two more have defaults in Agent, as in the video, but can be set here, too:
-        # max_mem_size, transitions remembered (with fewer, it forgets sooner), and
-        # eps_dec, how much epsilon falls in each step of learning.
+        # Two more have defaults in Agent, as in the video, but can be set here, too.
+        # max_mem_size: transitions remembered; with fewer, it forgets sooner.
+        # eps_dec: how much epsilon falls in each step of learning.
         seed=seed)
     scores, eps_history = [], []
     n_games = 500  # the learning rate falls towards 0 over these games
@@ -33,7 +33,7 @@ if __name__ == '__main__':
     try:  # not in the video: Ctrl-C ends the games
         for i in range(n_games):
             # not in the video: the learning rate starts at lr and falls. It is large
-            # at first, to find the way, and small at the end, to keep it.
+            # at first, to learn fast, and small at the end, to keep what was learned.
             remaining = max(0, 1 - i / n_games)  # share of n_games still to play
             optimizer = agent.Q_eval.optimizer
             optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
@@ -62,9 +62,9 @@ if __name__ == '__main__':
             print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
                   f'epsilon {agent.epsilon:.2f}', flush=True)
     except KeyboardInterrupt:
-        pass  # what follows is still done
+        pass  # go on: plot and record
     finally:
-        save_network(agent.Q_eval, f'{name}.pt')  # again, if a game was broken off
+        save_network(agent.Q_eval, f'{name}.pt')  # again: a game may have broken off
 
     x = [i + 1 for i in range(len(eps_history))]
     # [:len(x)]: Ctrl-C can leave a score without its epsilon.

@@ -44,7 +44,7 @@ class DeepQNetwork(nn.Module):
         """
         # not in the video: for each state, layer_norm shifts and scales the outputs of
         # a layer to mean 0 and variance 1. The network computes its own targets, which
-        # can make learning unstable; this steadies it.
+        # can make learning unstable; layer_norm steadies it.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
         return self.fc3(x)  # no activation: a value can be negative or above one
@@ -81,7 +81,7 @@ class Agent:
         self.batch_size = batch_size
         self.mem_cntr = 0
 
-        self.rng = random_numbers(seed)  # not in the video: a generator with a seed
+        self.rng = random_numbers(seed)  # not in the video: its own random numbers
 
         self.Q_eval = DeepQNetwork(self.lr, n_actions=n_actions, input_dims=input_dims,
                                    fc1_dims=256, fc2_dims=256)
@@ -155,12 +155,12 @@ class Agent:
         action_batch = self.action_memory[batch]
 
         # Estimate the values of the actions taken. batch_index pairs each row with its
-        # own action; with a colon there, each row would get the actions of all rows.
+        # own action; with a colon instead, each row would get the actions of all rows.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. T.max
-        # returns the best values and their actions; [0] takes the values. Only the
-        # estimate is to move (Mnih's eq. 2), so the target has no gradient.
+        # returns the best values and their actions; [0] takes the values. Learning
+        # should move only the estimate (Mnih's eq. 2), so the target gets no gradient.
         with T.no_grad():  # the video: a gradient flows through the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0
@@ -171,16 +171,16 @@ class Agent:
         loss.backward()
         self.Q_eval.optimizer.step()
 
-        # Explore less from now on.
+        # Explore a little less, down to eps_min.
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
 
 
 # The agent is complete. What follows makes a run repeatable, and refuses input that
-# would fail later or silently.
+# would do harm later or unnoticed.
 def random_numbers(seed):
     """The agent's generator of random numbers; if there is a seed, torch gets it, too.
 
-    spawn makes its draws differ from those of a game with the same seed.
+    Without spawn it would draw the same numbers as a game with the same seed.
     """
     if seed is not None:
         T.manual_seed(seed)
@@ -219,8 +219,8 @@ def check_transition(agent, state, action, reward, state_, terminal):
     """Refuse, before anything is stored, what would spoil the agent's memory."""
     shape = agent.state_memory.shape[1:]
     # Learning squares numbers. The square of one above 1e18 may overflow a float32. NaN
-    # is refused as well, since it is not at most anything. float(), since beside a
-    # float16 1e18 would become infinite.
+    # is refused as well: comparing it is never true. float(): compared with a float16,
+    # 1e18 would become infinite.
     largest = 1e18
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and float(np.abs(value).max()) <= largest,

@@ -23,8 +23,8 @@ def save_network(network, filename):
 
     Raises OSError if the file cannot be written.
     """
-    # First to memory: T.save to a file hides a full disk, and sometimes Ctrl-C, behind
-    # a RuntimeError.
+    # First to memory: T.save to a file turns a full disk, and sometimes Ctrl-C, into a
+    # RuntimeError.
     weights = io.BytesIO()
     T.save(network.state_dict(), weights)
     part = Path(f'{filename}.part')
@@ -123,7 +123,7 @@ def record_game(agent, env, filename):
     Returns a text: filename and score, or why there is no recording.
 
     It resets env with seed 0, and later games in env go on from there. So record after
-    training: within it, the games after each recording would be the same ones again.
+    training: during it, each recording would make the same games come again.
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
@@ -139,7 +139,7 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, info = env.step(action)
         n_steps += 1
         score += float(reward)
-        picture = env.render()  # kept or not: flames fade only when they are drawn
+        picture = env.render()  # drawn even if not kept: flames fade only when drawn
         if n_steps % skip == 0 or terminated or truncated:
             frame = ImageOps.contain(Image.fromarray(picture), (398, 398))
             # The border shows where a white game ends on a white page.
