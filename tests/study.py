@@ -91,7 +91,7 @@ NO_NORM = [
     (AGENT, 'F.layer_norm(self.fc2(x), (self.fc2_dims,))', 'self.fc2(x)')]
 WITH_GRADIENT = [(AGENT, 'with T.no_grad():  # the video', 'if True:  # the video')]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
-# The four lines that the video lacks, in the order in which the ladder adds them.
+# The four changes that the video lacks, in the order in which the ladder adds them.
 LACKING = [WITH_GRADIENT, EVERY_END, NO_NORM, CONSTANT]
 TARGET_NETWORK = [
     (AGENT, '        self.state_memory =', """\
@@ -108,7 +108,7 @@ TARGET_NETWORK = [
 
 
 def rung(lr, n):
-    """The edits that make the video's code, with its rate and the first n lines."""
+    """The edits that make the video's code, with its rate and the first n changes."""
     return [number('lr', lr), *(edit for edits in LACKING[n:] for edit in edits)]
 
 
@@ -127,7 +127,7 @@ VARIANTS = {
     'no-replay': ('this project, memory of 64', 'defaults',
                   [number('max_mem_size', 64, AGENT)]),
 }
-# Each is the one before and one line more: on the project's page, and in study.png.
+# Each is the one before and one change more: on the project's page, and in study.png.
 LADDER = ['video-0.001', 'held-target', 'time-outs', 'norm', 'defaults']
 # The trial that chose the learning rate.
 TRIAL = {
@@ -425,19 +425,20 @@ of training, then 100 games of the final network without random actions. Each wa
 once and is kept, whatever it shows, as a line of [`study.txt`](study.txt). All games
 have the same hyperparameters, the numbers in the script.
 
-![Average of the last 100 games in four games, for the video's code and four lines added
-one by one. With the last, which makes this project, the median ends above the threshold
-in each game; with three lines in LunarLander and Acrobot; with fewer in
+![Average of the last 100 games in four games, for the video's code and four changes
+added one by one. With the last, which makes this project, the median ends above the
+threshold in each game; with three changes in LunarLander and Acrobot; with fewer in
 none](../.github/study.png)
 
-*Thick: median of ten runs. Thin: their range. In Acrobot the median of the video's code
-lies below the picture, in the end at -500. In MountainCar two medians lie at -200.*
+*Thick: median of ten runs. Thin: the range of the video's code, and of this project. In
+Acrobot the median of the video's code lies below the picture, in the end at -500. In
+MountainCar two medians lie at -200.*
 
 ## The table
 
 **Rows.** Ten runs each, seeds 70 to 79. They begin with a ladder from the video's code
-to this project: each row is the row above and one more line. The video's code is this
-script without four lines; what else differs hardly changes what is learned. The four,
+to this project: each row is the row above and one change more. The video's code is this
+script without four changes; what else differs hardly changes what is learned. The four,
 in the order in which they are added: the target is held constant; a game that was cut
 off by time is not stored as ended; layer normalisation; a learning rate that falls. The
 first page has them in its [table beside the video](../README.md#beside-the-video).
@@ -504,7 +505,7 @@ LunarLander-v2. RL Zoo says of its own scores that they are no benchmark.
 ## Speed
 
 `tests/speed.py` measures how many times as long a step of playing and learning takes
-with a line changed, side by side, on one thread of the second machine below. Median,
+with a line changed, side by side, on one thread of the machine below. Median,
 lowest and highest of nine rounds; below 1 is faster.
 
 ```
@@ -529,7 +530,7 @@ Each of these is ten runs of the script, seeds 70 to 79.
   at 0.001 (-84 to 166).
 - **Epsilon** reached 0.01 at games 14, 13, 15, 15, 11, 12, 15, 11, 15 and 17.
 
-## The machines
+## The machine
 
 Date, processor and versions, for the runs in [`study.txt`](study.txt), in its order.
 Another kind of processor rounds differently: there the same seed takes another course.
@@ -538,8 +539,7 @@ Another kind of processor rounds differently: there the same seed takes another 
 {machines}
 ```
 
-With nothing else running, the script's 500 games took 4 minutes on the first of these,
-and 9 on the second. The scores were the same to the last, and so was the curve.
+With nothing else running, the script's 500 games took 9 minutes on this machine.
 
 `tests/study.py` plays what is missing, two runs at a time; `tests/study.py table`
 writes this page and the pictures.
@@ -583,7 +583,7 @@ if __name__ == '__main__':
     if 'table' not in sys.argv[1:]:
         missing = [job for job in RUNS_TO_PLAY if job not in there]
         print(f'{len(missing)} runs to go', flush=True)
-        if f'# {this_machine()}' not in RUNS.read_text(encoding='utf-8'):
+        if missing and f'# {this_machine()}' not in RUNS.read_text(encoding='utf-8'):
             append(f'# {this_machine()}')
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda job: run(*job), missing):

@@ -11,6 +11,7 @@ from simple_dqn_torch import Agent
 from study import MAIN, N_GAMES, NO_NORM, ROOT, averages, finished, overview
 
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
+WORDS = ' '.join(README.split())
 SNIPPETS = [dedent(code) for code in re.findall(r'```python\n(.*?)```', README, re.S)]
 LINK = r'\[`([^`]+)`\]\((\w+\.py)#L(\d+)\)'
 
@@ -66,7 +67,7 @@ def test_ranges_of_the_experiments_are_those_of_the_study(name, game, words):
     runs = study.load(finished(), name, game)
     ends = [f'{scores[-100:].mean():.0f}' for scores, _, _ in runs]
     low, high = min(ends, key=float), max(ends, key=float)
-    assert words.format(low, high) in ' '.join(README.split())
+    assert words.format(low, high) in WORDS
 
 
 def test_the_videos_runs_at_game_275_are_those_of_the_study():
@@ -76,7 +77,7 @@ def test_the_videos_runs_at_game_275_are_those_of_the_study():
     solved = ('none', 'one', 'two', 'three')[solved]
     said = (f'{solved} reaches 200 within 500 games; at game 275 their averages lie '
             f'between {min(at_275):.0f} and {max(at_275):.0f}.')
-    assert said in ' '.join(README.split())
+    assert said in WORDS
 
 
 def test_figures_below_the_table_are_those_of_the_study():
@@ -90,13 +91,13 @@ def test_figures_below_the_table_are_those_of_the_study():
     weak = ('none', 'one', 'two', 'three')[weak]
     said = (f"Of this project's {solved} solved runs, {fell} later fell below the "
             f'number again; {weak} of its forty final networks')
-    assert said in ' '.join(README.split())
+    assert said in WORDS
 
 
 def test_memory_of_64_is_solved_as_often_as_said():
     at, *_ = study.figures(study.load(finished(), 'no-replay', study.LANDER), 200)
     assert np.isfinite(at).sum() == 8
-    assert "Eight of the lander's runs are solved, but later;" in ' '.join(README.split())
+    assert "Eight of the lander's runs are solved, but later;" in WORDS
 
 
 def test_table_and_first_experiment_are_those_of_the_study():
