@@ -58,9 +58,9 @@ def test_pictures_are_those_of_the_script_as_it_stands():
 
 
 @pytest.mark.parametrize('name, game, words', [
-    ('no-norm', study.POLE, 'end between averages of {} and {} (with it'),
+    ('no-norm', study.POLE, 'averages end between {} and {} (with it'),
     ('defaults', study.POLE, '(with it: {} and {})'),
-    ('norm', study.POLE, 'they end between {} and {}.'),
+    ('norm', study.POLE, 'and end between {} and {}.'),
     ('no-replay', study.LANDER, 'they end between {} and {} (with 100000'),
     ('defaults', study.LANDER, '(with 100000: {} and {})')])
 def test_ranges_of_the_experiments_are_those_of_the_study(name, game, words):

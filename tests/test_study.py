@@ -72,6 +72,10 @@ def test_row_of_two_made_up_runs():
         assert gym.spec(game).reward_threshold in (threshold, None)
 
 
+def test_average_that_just_reaches_the_threshold_solves():
+    assert study.solved_at(np.repeat([-99.0, -101.0], [50, 450]), -100) == 100
+
+
 def test_failures_of_made_up_runs():
     good, poor = np.full(100, 300.0), np.full(100, 100.0)
     games = np.repeat([0.0, 300.0, 0.0], [100, 200, 200])  # solved, and then forgotten
