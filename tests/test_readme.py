@@ -2,6 +2,7 @@
 import re
 from textwrap import dedent, indent
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
@@ -46,7 +47,7 @@ def test_pictures_and_linked_files_are_there():
 
 
 def test_pictures_are_those_of_the_script_as_it_stands():
-    seed, = re.findall(r"script's random seed, (\d+)", README)
+    seed, = re.findall(r"script's random seed, \[(\d+)", README)
     code = (ROOT / MAIN).read_text(encoding='utf-8')
     made = "gym.make('LunarLander-v3') "
     for line in f'seed = {seed} ', f'n_games = {N_GAMES} ', made:
@@ -107,6 +108,17 @@ def test_table_and_first_experiment_are_those_of_the_study():
         code = code.replace(old, new)
     shown, = (snippet for snippet in SNIPPETS if 'F.relu' in snippet)
     assert indent(shown, 8 * ' ') in code
+
+
+def test_large_rewards_and_states_are_made_smaller():
+    code, = (snippet for snippet in SNIPPETS if 'TransformReward' in snippet)
+    games = {'env': gym.make('CartPole-v1'), 'gym': gym}
+    plain = gym.make('CartPole-v1')
+    exec(code, games)
+    for env in games['env'], plain:
+        env.reset(seed=1)
+    (small, reward, *_), (large, *_) = games['env'].step(0), plain.step(0)
+    assert reward == 1 / 100 and np.allclose(small, large / 100)
 
 
 def test_a_one_hot_game_is_trained_watched_and_gone_on_with(play, monkeypatch):
