@@ -219,8 +219,8 @@ def check_transition(agent, state, action, reward, state_, terminal):
     """Refuse, before anything is stored, what would spoil the agent's memory."""
     shape = agent.state_memory.shape[1:]
     # Learning squares numbers. The square of one above 1e18 may overflow a float32. NaN
-    # is refused as well: it is never <= a number. float(): compared with a float16, 1e18
-    # would become infinite.
+    # is refused as well: it is never <= a number. float(): compared with a float16,
+    # 1e18 would become infinite.
     largest = 1e18
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and float(np.abs(value).max()) <= largest,
