@@ -126,6 +126,8 @@ VARIANTS = {
     'done': ('this project, time-outs stored as ends', 'defaults', EVERY_END),
     'no-replay': ('this project, memory of 64', 'defaults',
                   [number('max_mem_size', 64, AGENT)]),
+    'gradient': ('this project, the target with its gradient', 'defaults',
+                 WITH_GRADIENT),
 }
 # Each is the one before and one change more: on the project's page, and in study.png.
 LADDER = ['video-0.001', 'held-target', 'time-outs', 'norm', 'defaults']
@@ -142,7 +144,8 @@ RUNS_TO_PLAY = [
     *product(['target'], [LANDER, POLE], TEN),
     *product(['video-0.003', 'no-replay'], [LANDER], TEN),
     *product(['defaults'], [LAKE, CLIFF, TAXI], TEN),
-    *product(['done'], [POLE, CAR], TEN)]
+    *product(['gradient'], [POLE, ACROBOT, CAR, LANDER], TEN),
+    *product(['done'], [POLE, CAR, ACROBOT, LANDER], TEN)]
 
 
 def edited(folder, edits):
