@@ -38,9 +38,9 @@ class DeepQNetwork(nn.Module):
 
         state: float32 tensor of shape (batch, *input_dims) or input_dims.
 
-        Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3;
-        the gain and bias of their eq. 4 are left out. What it does for Q-learning:
-        Gallici et al. 2024, "Simplifying Deep Temporal Difference Learning".
+        Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3.
+        What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
+        Difference Learning".
         """
         # not in the video: for each state, layer_norm shifts and scales the outputs of
         # a layer to mean 0 and variance 1. The network computes its own targets, which
@@ -67,10 +67,10 @@ class Agent:
     actions that is not a whole number.
     """
 
-    def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
-                 max_mem_size=100000, eps_dec=5e-4, seed=None):
-        check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
-                        max_mem_size, eps_dec, seed)
+    def __init__(self, gamma, epsilon, lr, input_dims, batch_size, n_actions,
+                 max_mem_size=100000, eps_end=0.01, eps_dec=5e-4, seed=None):
+        check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions,
+                        max_mem_size, eps_end, eps_dec, seed)
         self.gamma = gamma
         self.epsilon = epsilon
         self.eps_min = eps_end
@@ -81,7 +81,8 @@ class Agent:
         self.batch_size = batch_size
         self.mem_cntr = 0
 
-        self.rng = random_numbers(seed)  # not in the video: its own random numbers
+        # not in the video: the agent's own random numbers
+        self.rng = seed_torch_and_make_rng(seed)
 
         self.Q_eval = DeepQNetwork(self.lr, n_actions=n_actions, input_dims=input_dims,
                                    fc1_dims=256, fc2_dims=256)
@@ -117,7 +118,9 @@ class Agent:
         """An action for one observation of shape input_dims, as an int.
 
         The best known one with probability 1 - epsilon, else any at random.
+        Raises ValueError for an observation of another shape.
         """
+        check_observation(self, observation)
         if self.rng.random() > self.epsilon:
             state = T.as_tensor(observation, dtype=T.float32, device=self.Q_eval.device)
             with T.no_grad():
@@ -141,9 +144,10 @@ class Agent:
         if self.mem_cntr < self.batch_size:
             return
 
+        # Clear the gradients of the last step: PyTorch would add the new ones to them.
         self.Q_eval.optimizer.zero_grad()
 
-        # Draw a random batch of the stored transitions.
+        # Draw a random batch of the stored transitions, none of them twice.
         max_mem = min(self.mem_cntr, self.mem_size)
         batch = self.rng.choice(max_mem, self.batch_size, replace=False)
         batch_index = np.arange(self.batch_size, dtype=np.int32)
@@ -154,16 +158,16 @@ class Agent:
         terminal_batch = T.tensor(self.terminal_memory[batch]).to(self.Q_eval.device)
         action_batch = self.action_memory[batch]
 
-        # Estimate the values of the actions taken. batch_index pairs each row with its
-        # own action; with a colon instead, each row would get the actions of all rows.
+        # Estimate the values of the actions taken. The network returns a row of values
+        # for each state; batch_index names the rows, action_batch the place in each.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
-        # Compute the target: the reward plus gamma times the best next value. T.max
-        # returns the best values and their actions; [0] takes the values. Learning
-        # should move only the estimate (Mnih's eq. 2), so the target gets no gradient.
+        # Compute the target: the reward plus gamma times the best next value. It gets
+        # no gradient, since only the estimate should move (Mnih's eq. 2).
         with T.no_grad():  # the video: a gradient flows through the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
-            q_next[terminal_batch] = 0.0
+            q_next[terminal_batch] = 0.0  # after the end of a game no reward follows
+            # T.max returns the best values and their actions; [0] takes the values.
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
         # Move the estimates towards the target, by one step of the optimizer.
@@ -177,13 +181,11 @@ class Agent:
 
 # The agent is complete. What follows makes a run repeatable, and refuses input that
 # would do harm later or unnoticed.
-def random_numbers(seed):
-    """The agent's generator of random numbers; if there is a seed, torch gets it, too.
-
-    Without spawn it would draw the same numbers as a game with the same seed.
-    """
+def seed_torch_and_make_rng(seed):
+    """Seed torch, unless seed is None; return a generator of random numbers."""
     if seed is not None:
         T.manual_seed(seed)
+    # Without spawn it would draw the same numbers as a game with the same seed.
     return np.random.default_rng(seed).spawn(1)[0]
 
 
@@ -193,8 +195,8 @@ def require(valid, name, value, wanted):
         raise ValueError(f'{name} must be {wanted}, got {value!r}')
 
 
-def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_end,
-                    max_mem_size, eps_dec, seed):
+def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions,
+                    max_mem_size, eps_end, eps_dec, seed):
     """Refuse arguments outside their ranges. NaN is in no range."""
     require(0 <= gamma <= 1, 'gamma', gamma, 'from 0 to 1')
     require(0 <= epsilon <= 1, 'epsilon', epsilon, 'from 0 to 1')
@@ -213,6 +215,13 @@ def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions, eps_e
     whole = isinstance(seed, (int, np.integer))
     require(seed is None or (whole and 0 <= seed < 2 ** 64), 'seed', seed,
             'None or a whole number from 0 to 2 ** 64 - 1')
+
+
+def check_observation(agent, observation):
+    """Refuse a batch of observations, and one of another game."""
+    shape = agent.state_memory.shape[1:]
+    require(np.shape(observation) == shape, 'observation', observation,
+            f'of shape input_dims={shape}')
 
 
 def check_transition(agent, state, action, reward, state_, terminal):

@@ -1,5 +1,5 @@
 """What the main script needs besides the agent: a check, files, plot and recording."""
-import io
+import signal
 import time
 from itertools import count
 from pathlib import Path
@@ -10,6 +10,10 @@ import torch as T
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
+# Wrappers that leave the rewards as they are; gym.make puts the last three around.
+KEEP_REWARDS = (gym.ObservationWrapper, gym.ActionWrapper, gym.wrappers.TimeLimit,
+                gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
+
 
 def check_space(space):
     """Raise ValueError unless the actions of a game are numbered from 0 to n - 1."""
@@ -18,18 +22,61 @@ def check_space(space):
                          f'at 0, got {space!r} of {type(space).__module__}')
 
 
+def new_folder(env):
+    """Make a folder for a run and return its path.
+
+    It is named after the game: runs/LunarLander, then runs/LunarLander-2, and so on.
+    Raises OSError if it cannot be made.
+    """
+    Path('runs').mkdir(exist_ok=True)
+    for i in count(1):
+        folder = Path('runs', game_name(env) if i == 1 else f'{game_name(env)}-{i}')
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            continue
+
+
+def game_name(env):
+    """The name of a game, such as LunarLander."""
+    return env.spec.name if env.spec else type(env.unwrapped).__name__
+
+
+def until_ctrl_c(items):
+    """Go through items; once Ctrl-C has come, stop before the next one.
+
+    A second Ctrl-C breaks off at once. Where Ctrl-C is ignored, it stays ignored.
+    Raises ValueError in a thread, since only the main thread gets Ctrl-C.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    pressed = False
+
+    def stop_later(signum, frame):
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)  # for the second one
+
+    if before != signal.SIG_IGN:  # nohup, or & in a script, ignores it
+        signal.signal(signal.SIGINT, stop_later)
+    try:
+        for item in items:
+            yield item
+            if pressed:
+                break
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def save_network(network, filename):
     """Save a network's weights. If that breaks off, the old file stays as it was.
 
-    Raises OSError if the file cannot be written.
+    Raises OSError if the file cannot be made, or RuntimeError if the disk is full.
     """
-    # First to memory: T.save to a file turns a full disk, and sometimes Ctrl-C, into a
-    # RuntimeError.
-    weights = io.BytesIO()
-    T.save(network.state_dict(), weights)
     part = Path(f'{filename}.part')
     try:
-        part.write_bytes(weights.getvalue())
+        with part.open('wb') as file:
+            T.save(network.state_dict(), file)
         rename(part, filename)
     finally:
         part.unlink(missing_ok=True)  # it is still there only after an error
@@ -49,68 +96,44 @@ def rename(path, filename):
     path.replace(filename)
 
 
-def save_new(network, env):
-    """Save a network in a new file named after the game; return the name without .pt.
-
-    Later runs get a number: LunarLander.pt, then LunarLander-2.pt. A name is free if no
-    .pt, .png or .gif in the current folder has it. Raises OSError if the network cannot
-    be written there.
-    """
-    game = env.spec.name if env.spec else type(env.unwrapped).__name__
-    for i in count(1):
-        name = game if i == 1 else f'{game}-{i}'
-        if Path(f'{name}.png').exists() or Path(f'{name}.gif').exists():
-            continue
-        try:
-            Path(f'{name}.pt').touch(exist_ok=False)  # from now on the name is taken
-        except FileExistsError:
-            continue
-        try:
-            save_network(network, f'{name}.pt')
-        except BaseException:  # Ctrl-C, too, leaves no empty file
-            Path(f'{name}.pt').unlink()
-            raise
-        return name
-
-
 def solved_score(env):
     """The average score that solves a game, or None.
 
     None if the game names none, or if a wrapper may have changed the rewards, so that
     the scores are in other units. Options of gym.make(...) are not looked at.
     """
-    if env.spec is None:
-        return None
-    threshold = env.spec.reward_threshold
-    for _ in env.spec.additional_wrappers:  # those put around gym.make(...)
-        if not isinstance(env, gym.ObservationWrapper):
+    spec = env.spec
+    while isinstance(env, gym.Wrapper):
+        if not isinstance(env, KEEP_REWARDS):
             return None
         env = env.env
-    return threshold
+    return spec.reward_threshold if spec else None
 
 
 def plot_learning_curve(x, scores, epsilons, filename, env=None):
     """Plot epsilon (left axis) and scores (right axis) over games to an image file.
 
     x, scores, epsilons: one entry for each game.
-    filename: such as 'LunarLander.png'; the title is the part before the last dot.
-    env: the game; the score that solves it is drawn as a line, if it is known.
+    filename: such as 'learning_curve.png'.
+    env: the game; its name is the title, and the score that solves it a line.
     """
     averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
 
     # Not pyplot: a Figure alone needs no display and leaves nothing open.
     fig = Figure(figsize=(6, 3.8), layout='constrained')
-    ax = fig.add_subplot(title=Path(filename).stem, xlabel='Game', ylabel='Epsilon')
+    ax = fig.add_subplot(xlabel='Game', ylabel='Epsilon')
     ax.locator_params(axis='x', integer=True, min_n_ticks=1)
     ax2 = ax.twinx(ylabel='Score')
 
     ax.plot(x, epsilons, color='C0', label='epsilon')
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
     ax2.plot(x, averages, color='C3', linewidth=2.5, label='average of the last 100')
-    solved = None if env is None else solved_score(env)
-    if solved is not None:
-        ax2.axhline(solved, color='black', linestyle='--', linewidth=1,
-                    label=f'solved: {solved:g}')
+    if env is not None:
+        ax.set_title(game_name(env))
+        solved = solved_score(env)
+        if solved is not None:
+            ax2.axhline(solved, color='black', linestyle='--', linewidth=1,
+                        label=f'solved: {solved:g}')
     fig.legend(loc='outside lower center', ncols=4)
     fig.savefig(filename, dpi=200)
 
@@ -127,28 +150,37 @@ def record_game(agent, env, filename):
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
+    try:
+        frames, durations, played = draw_game(agent, env)
+    except Exception as error:  # whatever another package's game may raise
+        return (f'no {filename}: the game could not be drawn: {error!r}. It may help '
+                "to put render_mode='rgb_array' inside gym.make(...).")
+    frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
+                   duration=durations)
+    return f'{filename} ({played})'
+
+
+def draw_game(agent, env):
+    """Play one game in env: its pictures, the milliseconds of each, and its score."""
     env.unwrapped.render_mode = 'rgb_array'  # not in training: drawing is slow
-    fps = env.metadata.get('render_fps', 30)  # steps a second
+    fps = env.metadata.get('render_fps') or 30  # steps a second
     skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
 
     observation, info = env.reset(seed=0)
-    frames, n_steps, score = [], 0, 0
+    frames, n_steps, score = [], 0, 0.0
     terminated = truncated = False
     while not (terminated or truncated) and len(frames) < 400:
         action = agent.choose_action(observation)
         observation, reward, terminated, truncated, info = env.step(action)
         n_steps += 1
-        score += float(reward)
+        score += reward
         picture = env.render()  # drawn even if not kept: flames fade only when drawn
         if n_steps % skip == 0 or terminated or truncated:
-            frame = ImageOps.contain(Image.fromarray(picture), (398, 398))
-            # The border shows where a white game ends on a white page.
-            frames.append(ImageOps.expand(frame, border=1).quantize(colors=64))
+            frame = ImageOps.contain(Image.fromarray(picture), (400, 400))
+            frames.append(frame.quantize(colors=64))
 
     # Milliseconds for each picture, in the steps of 10 that a GIF has.
     durations = [round(1000 * skip / fps, -1)] * len(frames)
     durations[-1] = 2000  # the last one stays
-    frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
-                   duration=durations)
     played = 'a game' if terminated or truncated else 'start of a game'
-    return f'{filename} ({played}, score {score:.2f})'
+    return frames, durations, f'{played}, score {score:.2f}'

@@ -49,8 +49,8 @@ def drawn():
 def play(tmp_path_factory):
     """Run the edited script in this process, and return what it leaves.
 
-    That is its folder, output, error, figures, number of threads, and names; and of
-    each game what it prints: number, score, average, epsilon. The script starts with
+    That is its folder (cwd), output, error, figures, number of threads, and names; and
+    of each game what it prints: number, score, average, epsilon. The script starts with
     the names in given.
     """
     def play(n, make, seed=0, folder=None, edits=(), **given):
@@ -65,13 +65,13 @@ def play(tmp_path_factory):
                 patch.delitem(sys.modules, script, raising=False)
             try:
                 names = runpy.run_path(study.MAIN, given, run_name='__main__')
-            except Exception as caught:
+            except (Exception, KeyboardInterrupt) as caught:
                 error = caught
         n_threads = T.get_num_threads()
         T.set_num_threads(1)
         output = output.getvalue()
         games = np.array(re.findall(EPISODE, output, re.M), dtype=float)
-        return SimpleNamespace(folder=folder, output=output, error=error, games=games,
+        return SimpleNamespace(cwd=folder, output=output, error=error, games=games,
                                figures=figures, n_threads=n_threads, **names)
     return play
 

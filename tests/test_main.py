@@ -2,24 +2,29 @@
 import re
 import signal
 import sys
-import time
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
 
-import study
+import study as player
 from conftest import LANDER, NUMBER, Discrete, Homemade
 from simple_dqn_torch import DeepQNetwork
 
 
-def check_files(folder, *names, endings=('.pt', '.png', '.gif')):
-    """Runs of these names left their files, with weights, and nothing else."""
-    left = {path.name for path in folder.iterdir() if path.suffix not in ('.py', '')}
-    assert left == {name + ending for name in names for ending in endings}
-    for name in names:
-        assert T.load(folder / f'{name}.pt')['fc2.weight'].shape == (256, 256)
+FILES = {'network.pt', 'learning_curve.png', 'recording.gif'}
+
+
+def check_files(folder, *names, files=FILES):
+    """Runs of these names left these files, with weights, and nothing else."""
+    assert {path.name for path in (folder / 'runs').iterdir()} == set(names)
+    assert {path.suffix for path in folder.iterdir()} <= {'.py', ''}
+    for run in (folder / 'runs').iterdir():
+        assert {path.name for path in run.iterdir()} == set(files)
+        if files:
+            assert T.load(run / 'network.pt')['fc2.weight'].shape == (256, 256)
 
 
 @pytest.fixture(scope='module')
@@ -32,11 +37,13 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     number, score, _, epsilon = three.games.T
     np.testing.assert_array_equal(number, [1, 2, 3])
     np.testing.assert_allclose(score, three.scores, atol=0.0051)
-    first, *_, last = three.output.splitlines()
-    assert first == 'saving the weights to LunarLander.pt after each game'
-    assert re.fullmatch('saved LunarLander.pt, LunarLander.png and LunarLander.gif '
-                        rf'\(a game, score {NUMBER}\)', last)
-    check_files(three.folder, 'LunarLander')
+    first, *_, saved, last = three.output.splitlines()
+    folder = Path('runs', 'LunarLander')
+    assert first == f'saving to {folder} after each game; Ctrl-C ends training early'
+    assert saved == f'saved network.pt and learning_curve.png in {folder}'
+    recording = re.escape(str(folder / 'recording.gif'))
+    assert re.fullmatch(rf'{recording} \(a game, score {NUMBER}\)', last)
+    check_files(three.cwd, 'LunarLander')
     lines = {line.get_label(): line.get_xydata() for axes in three.figures[0].axes
              for line in axes.lines}
     assert 'solved: 200' in lines
@@ -51,13 +58,13 @@ def test_the_numbers_are_those_of_the_video(three):
 
 
 @pytest.mark.parametrize('edit, n_games, last_rate', [
-    (study.number('seed', 0), 4, 0.001 / 16),  # nothing but the seed
-    (study.number('lr', 0.003), 4, 0.003 / 16),
-    ((study.AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
+    (player.number('seed', 0), 4, 0.001 / 16),  # nothing but the seed
+    (player.number('lr', 0.003), 4, 0.003 / 16),
+    ((player.AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
      4, 0.003 / 16),
-    ((study.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 4, 0.003 / 16),
-    ((study.MAIN, 'range(n_games)', 'range(1)'), 1, 0.001),  # that of the first game
-    ((study.MAIN, 'range(n_games)', 'range(6)'), 6, 0)])  # more games than n_games
+    ((player.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 4, 0.003 / 16),
+    ((player.MAIN, 'range(n_games)', 'range(1)'), 1, 0.001),  # that of the first game
+    ((player.MAIN, 'range(n_games)', 'range(6)'), 6, 0)])  # more games than n_games
 def test_the_learning_rate_falls_from_wherever_it_is_edited_to_0(
         play, edit, n_games, last_rate):
     run = play(4, 'game', game=Homemade(), edits=[edit])
@@ -69,12 +76,12 @@ def test_without_a_seed_the_script_runs(play):
     runs = [play(1, 'game', seed=None, game=Homemade()) for _ in range(2)]
     first, second = (run.agent.Q_eval.fc1.weight for run in runs)
     assert not T.equal(first, second)
-    check_files(runs[0].folder, 'Homemade')
+    check_files(runs[0].cwd, 'Homemade')
 
 
 def test_the_recorded_game_is_that_of_the_saved_network(three):
     network = DeepQNetwork(0.0, (8,), 256, 256, 4)
-    network.load_state_dict(T.load(three.folder / 'LunarLander.pt'))
+    network.load_state_dict(T.load(three.cwd / 'runs/LunarLander/network.pt'))
     env, score, over = gym.make('LunarLander-v3'), 0, False
     observation, _ = env.reset(seed=0)
     while not over:
@@ -82,11 +89,12 @@ def test_the_recorded_game_is_that_of_the_saved_network(three):
         observation, reward, terminated, truncated, _ = env.step(action)
         score, over = score + reward, terminated or truncated
     assert f'(a game, score {score:.2f})' in three.output
+    assert three.agent.epsilon == 0
 
 
 def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
     with start(3) as process:
-        output, errors = process.communicate(timeout=80)
+        output, errors = process.communicate(timeout=600)
     assert (process.returncode, errors, output) == (0, '', three.output)
     assert three.n_threads == 1
 
@@ -98,16 +106,16 @@ def test_another_game_is_one_edited_line_and_each_run_has_its_own_files(play):
     # A fallen pole ends each game for good: as many terminal states as games.
     memory = first.agent.terminal_memory
     assert memory.sum() == 3 and np.flatnonzero(memory)[-1] == scores.sum() - 1
-    second = play(3, "gym.make('CartPole-v1')", seed=1, folder=first.folder)
-    assert 'CartPole-2.pt, CartPole-2.png and CartPole-2.gif' in second.output
-    check_files(first.folder, 'CartPole', 'CartPole-2')
+    second = play(3, "gym.make('CartPole-v1')", seed=1, folder=first.cwd)
+    assert f'in {Path("runs", "CartPole-2")}\n' in second.output
+    check_files(first.cwd, 'CartPole', 'CartPole-2')
 
 
 @pytest.fixture(scope='module')
 def short_games(play):
     """105 games of LunarLander, each cut off after 9 steps; seed 1, rate 0.003."""
     return play(105, "gym.make('LunarLander-v3', max_episode_steps=9)", seed=1,
-                edits=[study.number('lr', 0.003)])
+                edits=[player.number('lr', 0.003)])
 
 
 def test_steps_follow_each_other_and_a_time_limit_is_no_end(short_games):
@@ -146,61 +154,106 @@ def test_an_end_on_the_last_permitted_step_is_an_end(play):
     np.testing.assert_array_equal(run.agent.terminal_memory[:6], [0, 0, 0, 0, 1, 0])
 
 
-def test_ctrl_c_between_the_two_lists_costs_neither_curve_nor_recording(play):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    edit = (study.MAIN, 'append(agent.epsilon)',
-            'append(agent.epsilon if i < 2 else interrupt())')
-    run = play(9, 'game', game=Homemade(), interrupt=interrupt, edits=[edit])
-    assert (len(run.scores), len(run.eps_history), run.x) == (3, 2, [1, 2])
-    check_files(run.folder, 'Homemade')
-
-
 def test_arrays_changed_in_place_and_rewards_of_eight_bits_are_trained_right(play):
     game = Homemade(on_step=lambda game: np.int8(-100))
     run = play(2, 'game', game=game)
     rows = np.outer([0, 1, 2, 3, 4] * 2, [1, 0.1])
     np.testing.assert_allclose(run.agent.state_memory[:10], rows, 1e-6)
     np.testing.assert_allclose(run.agent.new_state_memory[:10], rows + [1, 0.1], 1e-6)
-    assert run.scores == [-500, -500] and 'gif (a game, score -500.00)' in run.output
-    check_files(run.folder, 'Homemade')
+    assert run.scores == [-500, -500]
+    assert 'recording.gif (a game, score -500.00)' in run.output
+    check_files(run.cwd, 'Homemade')
     assert game.closed
 
 
-@pytest.mark.parametrize('result, error, step', [
-    (RuntimeError('broken'), 'broken', 3), (KeyboardInterrupt(), None, 3),
-    (float('nan'), 'reward must be from -1e18 to 1e18, got nan', 3),
-    (KeyboardInterrupt(), None, 1)])  # nothing is learned before the first step
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize('event, error', [
+    ((RuntimeError('broken'),), "RuntimeError('broken')"),
+    ((float('nan'),), "ValueError('reward must be from -1e18 to 1e18, got nan')"),
+    ((interrupt, interrupt), 'KeyboardInterrupt()'),
+    ((interrupt,), 'None')])
 @pytest.mark.parametrize('n_finished', [0, 1, 2])
-def test_whatever_ends_a_run_the_weights_are_saved(
-        play, result, error, step, n_finished):
-    at_start = {}  # the weights in the file when the last game begins
+def test_whatever_ends_a_run_no_more_than_the_running_game_is_lost(
+        play, event, error, n_finished):
+    """Event comes in the third step of a game of 70 steps; network is kept before."""
+    before = []  # the weights in the file as each game begins
 
     def on_step(game):
-        if game.n_games != n_finished + 2:  # one more: the seed's
-            return None
         if game.array[0] == 1:
-            at_start.update(T.load('Homemade.pt'))
-        if game.array[0] != step:
+            file = Path('runs/Homemade/network.pt')
+            before.append(T.load(file)['fc3.bias'] if file.exists() else None)
+        if game.n_games != n_finished + 2 or game.array[0] != 3:  # 2: one is the seed's
             return None
-        if isinstance(result, BaseException):
-            raise result
-        return result
+        for event_ in event:
+            if isinstance(event_, Exception):
+                raise event_
+            if not callable(event_):
+                return event_
+            event_()
+        return None
 
-    run = play(40, 'game', game=Homemade(length=70, on_step=on_step))
-    assert len(run.games) == n_finished
-    saved = T.load(run.folder / 'Homemade.pt')
-    learned = step > 1 and n_finished > 0  # a first game's 3 steps are no full batch
-    assert T.equal(saved['fc3.bias'], at_start['fc3.bias']) != learned
-    if error:
-        assert str(run.error) == error
-        check_files(run.folder, 'Homemade', endings=('.pt',))
-    else:
-        assert run.error is None
+    run = play(9, 'game', game=Homemade(length=70, on_step=on_step))
+    assert repr(run.error) == error
+    stopped_later = error == 'None'
+    assert len(run.games) == n_finished + stopped_later
+    file = run.cwd / 'runs/Homemade/network.pt'
+    if stopped_later:
+        check_files(run.cwd, 'Homemade')
+        assert run.x == [*range(1, n_finished + 2)]
         for name, weight in run.agent.Q_eval.state_dict().items():
-            assert T.equal(saved[name], weight)
-        check_files(run.folder, 'Homemade')
+            assert T.equal(T.load(file)[name], weight)
+    else:
+        check_files(run.cwd, 'Homemade', files=['network.pt'] if n_finished else [])
+        assert n_finished == 0 or T.equal(T.load(file)['fc3.bias'], before[-1])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_reader_can_keep_the_best_network(play):
+    rewards = iter([0.0, 5.0, 1.0, 2.0])  # of each game
+    now = []
+
+    def on_step(game):
+        if game.array[0] == 1 and game.n_games > 1:
+            now.append(next(rewards, 0.0))
+        return now[-1] / 70 if now else None
+
+    kept = []
+    saves = (player.MAIN, "        save_network(", """\
+        if avg_score > best:
+            best = avg_score
+            kept.append(agent.Q_eval.fc3.bias.tolist())
+            save_network(""")
+    run = play(4, 'game', game=Homemade(length=70, on_step=on_step), edits=[saves],
+               kept=kept, best=-1000)
+    assert len(kept) == 2  # averages 0, 2.5, 2, 2
+    saved = T.load(run.cwd / 'runs/Homemade/network.pt')['fc3.bias'].tolist()
+    assert saved == kept[-1] != run.agent.Q_eval.fc3.bias.tolist()
+    check_files(run.cwd, 'Homemade')
+
+
+class NeverDrawn(Homemade):
+    """Sets up its drawing only if it is made with a render mode."""
+
+    def render(self):
+        return self.pictures[0]
+
+
+@pytest.mark.parametrize('game, said', [
+    (NeverDrawn(), "AttributeError(\"'NeverDrawn' object has no attribute 'pictures'"),
+    (type('Blind', (Homemade,), {'render': lambda self: None})(), 'NoneType'),
+    (type('Odd', (Homemade,), {
+        'metadata': {'render_modes': ['rgb_array'], 'render_fps': 'slow'}})(), 'str')])
+def test_a_game_that_cannot_be_drawn_ends_its_run_well(play, game, said):
+    run = play(1, 'game', game=game)
+    *_, saved, last = run.output.splitlines()
+    name = type(game).__name__
+    assert run.error is None and game.closed and saved.startswith('saved network.pt')
+    assert last.startswith(f'no {Path("runs", name, "recording.gif")}: ')
+    assert said in last and "render_mode='rgb_array' inside gym.make(...)" in last
+    check_files(run.cwd, name, files=FILES - {'recording.gif'})
 
 
 SPACE = 'env.action_space must be Discrete(n) of gymnasium and start at 0, got '
@@ -217,7 +270,7 @@ def test_a_game_that_cannot_be_trained_is_refused(play, make, wanted):
     assert str(run.error).startswith(wanted) and run.output == ''
 
 
-def test_a_run_that_cannot_be_saved_is_refused(play):
+def test_a_run_that_cannot_be_saved_ends_and_leaves_no_part(play):
     r = pytest.importorskip('resource')  # not on Windows
     limits = r.getrlimit(r.RLIMIT_FSIZE)
 
@@ -228,20 +281,21 @@ def test_a_run_that_cannot_be_saved_is_refused(play):
         run = play(9, f'set_limit(250_000) or {LANDER}', set_limit=set_limit)
     finally:
         set_limit(limits[0])
-    assert isinstance(run.error, OSError) and run.output == ''
-    check_files(run.folder)  # none is left
+    assert isinstance(run.error, RuntimeError) and run.games.size == 0
+    assert isinstance(run.error.__context__, OSError)  # what to do is said
+    check_files(run.cwd, 'LunarLander', files=())  # no part is left
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='it has other signals')
-@pytest.mark.parametrize('ended_by, files', [('SIGINT', 3), ('SIGKILL', 1)])
+@pytest.mark.parametrize('ended_by, files', [
+    ('SIGINT', FILES), ('SIGKILL', ['network.pt'])])
 def test_a_stopped_program_keeps_the_games_played(start, tmp_path, ended_by, files):
     with start(500) as process:
         for i, line in enumerate(process.stdout):
-            if i % 10 == 2:  # again if lost: Python drops one inside Box2D's __del__
-                time.sleep(0.05)  # not while Box2D resets, where one may abort
+            if i == 2:  # two games are over
                 process.send_signal(getattr(signal, ended_by))
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert i < 50  # each line comes at once, though piped
     if ended_by == 'SIGINT':
-        assert process.returncode == 0 and line.startswith('saved LunarLander.pt, ')
-    check_files(tmp_path, 'LunarLander', endings=('.pt', '.png', '.gif')[:files])
+        assert process.returncode == 0 and 'recording.gif (a game' in line
+    check_files(tmp_path, 'LunarLander', files=files)

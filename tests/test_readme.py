@@ -124,17 +124,17 @@ def test_large_rewards_and_states_are_made_smaller():
 def test_a_one_hot_game_is_trained_watched_and_gone_on_with(play, monkeypatch):
     one_hot, = re.findall(r'`(gym\.wrappers\.FlattenObservation\(.*\))`', README)
     run = play(2, one_hot)
-    monkeypatch.chdir(run.folder)
+    monkeypatch.chdir(run.cwd)
     watch, = (code for code in SNIPPETS if 'human' in code)
-    names = {'name': 'FrozenLake.pt'}
-    exec(watch.replace("'LunarLander.pt'", 'name')
+    names = {}
+    exec(watch.replace('runs/LunarLander/', 'runs/FrozenLake/')
          .replace("gym.make('LunarLander-v3', render_mode='human')", one_hot), names)
     assert names['terminated'] or names['truncated']
     best = run.agent.Q_eval(names['state']).argmax()  # in the last state it saw
     assert names['action'] == best
 
     go_on, = (code for code in SNIPPETS if code.startswith('agent.'))
-    agent = Agent(0.99, 1.0, 1e-4, (16,), 64, 4, 0.01)
+    agent = Agent(0.99, 1.0, 1e-4, (16,), 64, 4)
     exec(go_on.replace('LunarLander', 'FrozenLake'), {'agent': agent, 'T': T})
     assert T.equal(agent.Q_eval.fc2.weight, run.agent.Q_eval.fc2.weight)
     # A network that learned on CUDA is loaded without it.

@@ -1,7 +1,9 @@
 """The plot by its artists, the recording by its pictures, the files by their names."""
 import copy
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import gymnasium as gym
@@ -12,8 +14,8 @@ from PIL import Image
 
 from conftest import Doubled, Homemade, drawn
 from simple_dqn_torch import Agent
-from utils import (
-    plot_learning_curve, record_game, save_network, save_new, solved_score)
+from utils import (new_folder, plot_learning_curve, record_game, save_network,
+                   solved_score, until_ctrl_c)
 
 
 def make_agent(env):
@@ -33,23 +35,27 @@ def tenth(env):
     (lambda: tenth(gym.make('LunarLander-v3')), None),
     (lambda: gym.wrappers.FlattenObservation(tenth(gym.make('FrozenLake-v1'))), None),
     (lambda: Doubled(gym.make('LunarLander-v3')), None),
+    (lambda: gym.wrappers.NormalizeReward(gym.make('LunarLander-v3')), None),
+    (lambda: gym.wrappers.RescaleObservation(gym.make('MountainCar-v0'), -1, 1), -110),
+    (lambda: gym.wrappers.TransformAction(
+        gym.make('CartPole-v1'), abs, gym.spaces.Discrete(2)), 475),
     (lambda: gym.make('Homemade-v0'), None),  # names no score
     (Homemade, None)])  # not made by gymnasium
 def test_score_that_solves_a_game_is_known_unless_rewards_are_changed(make, threshold):
     assert solved_score(make()) == threshold
 
 
-@pytest.mark.parametrize('n, game, solved', [
-    (250, 'Acrobot-v1', ['solved: -100']), (5, 'Homemade-v0', []), (1, None, []),
-    (0, None, [])])  # 0: Ctrl-C within the first game
-def test_plot_shows_both_series_over_the_games(n, game, solved, tmp_path):
-    x, file = list(range(1, n + 1)), tmp_path / 'Lander.png'
+@pytest.mark.parametrize('n, game, title, solved', [
+    (250, 'Acrobot-v1', 'Acrobot', ['solved: -100']),
+    (5, 'Homemade-v0', 'Homemade', []), (1, None, '', [])])
+def test_plot_shows_both_series_over_the_games(n, game, title, solved, tmp_path):
+    x, file = list(range(1, n + 1)), tmp_path / 'curve.png'
     scores, epsilons = list(np.random.default_rng(0).normal(size=n)), [0.5] * n
     env = [gym.make(game)] if game else []  # the video gives none
     with drawn() as figures:
         plot_learning_curve(x, scores, epsilons, file, *env)
     left, right = figures[0].axes
-    assert left.get_title() == 'Lander' and left.get_xlabel() == 'Game'
+    assert left.get_title() == title and left.get_xlabel() == 'Game'
     assert (left.get_ylabel(), right.get_ylabel()) == ('Epsilon', 'Score')
     assert all(tick == int(tick) for tick in left.get_xticks())
     sums = np.cumsum(scores)
@@ -83,12 +89,15 @@ def test_recording_is_a_game_of_that_very_env(wrap, tmp_path):
         observation, reward, over, _, _ = twin.step(action)
         score += reward
     assert said == f'{tmp_path / "Game.gif"} (a game, score {score:.2f})'
+    with Image.open(tmp_path / 'Game.gif') as gif:
+        assert gif.size == (400, 267)  # of 600 x 400
 
 
 @pytest.mark.parametrize('end, fps, said, n_steps, n_pictures', [
     (dict(length=60), {'render_fps': 15}, '(a game, score 120.00)', 60, 60),
     (dict(max_episode_steps=61), {'render_fps': 50}, '(a game, score 122.00)', 61, 21),
     (dict(length=60), {}, '(a game, score 120.00)', 60, 30),  # then 30 steps a second
+    (dict(length=60), {'render_fps': None}, '(a game, score 120.00)', 60, 30),
     (dict(length=1), {}, '(a game, score 2.00)', 1, 1),
     ({}, {'render_fps': 30}, '(start of a game, score 1600.00)', 800, 400)])
 def test_recording_goes_to_the_end_or_to_400_pictures(
@@ -102,17 +111,18 @@ def test_recording_goes_to_the_end_or_to_400_pictures(
     shown, seconds = [], []
     with Image.open(path) as gif:
         assert gif.format == 'GIF' and path.stat().st_size < 1_000_000
-        assert gif.info['loop'] == 0 and max(gif.size) == 400  # 0: for ever
+        assert gif.info['loop'] == 0  # for ever
+        assert gif.size == (400, 133)  # of 900 x 300
         for i in range(gif.n_frames):
             gif.seek(i)
             shown.append(np.asarray(gif.convert('L')))
             seconds.append(gif.info['duration'] / 1000)
     assert len(shown) == n_pictures and 1.8 < seconds[-1] < 2.4  # the last one is held
-    each = n_steps / fps.get('render_fps', 30) / n_pictures
+    each = n_steps / (fps.get('render_fps') or 30) / n_pictures
     assert sum(seconds[:-1]) == pytest.approx(each * (n_pictures - 1), rel=0.06)
     # The last picture is that of the last step: a bar of two pixels a step, of which
-    # 900 have become 398.
-    bar = 2 * n_steps % 900 * 398 / 900
+    # 900 have become 400.
+    bar = 2 * n_steps % 900 * 400 / 900
     assert (shown[-1][50] > 128).sum() == pytest.approx(bar, abs=3)
 
 
@@ -123,36 +133,81 @@ def test_game_without_pictures_is_said(metadata, monkeypatch):
     assert said == 'no Game.gif: the game has no render mode rgb_array'
 
 
-def test_runs_that_start_at_once_have_names_of_their_own(tmp_path, monkeypatch):
+def test_runs_that_start_at_once_have_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    env = gym.make('CartPole-v1')
-    for taken in 'CartPole-2.gif', 'CartPole-4.png':
-        (tmp_path / taken).touch()
-    networks = [make_agent(env).Q_eval for _ in range(16)]
-    for i, network in enumerate(networks):
-        T.nn.init.constant_(network.fc1.bias, i)
+    (tmp_path / 'runs' / 'CartPole-4').mkdir(parents=True)
     with ThreadPoolExecutor(16) as pool:
-        names = list(pool.map(save_new, networks, [env] * 16))
-    assert set(names) == {'CartPole', *(f'CartPole-{i}' for i in (3, *range(5, 19)))}
-    assert [T.load(f'{name}.pt')['fc1.bias'][0] for name in names] == [*range(16)]
-    assert save_new(network, Doubled(Homemade())) == 'Homemade'  # made by hand
-    assert len(list(tmp_path.iterdir())) == 17 + 2
+        folders = list(pool.map(new_folder, [gym.make('CartPole-v1')] * 16))
+    names = ['CartPole', *(f'CartPole-{i}' for i in (2, 3, *range(5, 18)))]
+    assert sorted(folders) == sorted(Path('runs', name) for name in names)
+    assert all(folder.is_dir() for folder in folders)
+    assert new_folder(Doubled(Homemade())) == Path('runs/Homemade')  # made by hand
+
+
+def test_where_no_folder_can_be_made_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'runs').write_text('a file')
+    with pytest.raises(OSError, match='runs'):
+        new_folder(Homemade())
+
+
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+
+def count_until(presses, seen, leave=lambda: None):
+    """Go through 0 to 4; in 2 press Ctrl-C so often, and then leave."""
+    for i in until_ctrl_c(range(5)):
+        if i == 2:
+            for _ in range(presses):
+                press()
+        seen.append(i)
+        if i == 2 and leave() == 'break':
+            break
+
+
+@pytest.mark.parametrize('presses, leave, error, wanted', [
+    (0, str, None, [0, 1, 2, 3, 4]), (1, str, None, [0, 1, 2]),
+    (2, str, KeyboardInterrupt, [0, 1]), (0, lambda: 'break', None, [0, 1, 2]),
+    (1, lambda: 1 / 0, ZeroDivisionError, [0, 1, 2]),
+    (0, lambda: 1 / 0, ZeroDivisionError, [0, 1, 2])])
+def test_ctrl_c_ends_a_loop_between_two_items_and_then_is_as_before(
+        presses, leave, error, wanted):
+    seen = []
+    with pytest.raises(error) if error else nullcontext():
+        count_until(presses, seen, leave)
+    assert seen == wanted
+    with pytest.raises(KeyboardInterrupt):
+        press()
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored():
+    seen = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        count_until(2, seen)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_in_a_thread_it_is_said_that_ctrl_c_cannot_come():
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match='main thread'):
+            pool.submit(count_until, 0, []).result()
 
 
 def test_save_that_is_broken_off_leaves_what_was_there(tmp_path, monkeypatch):
-    def broken_off(part, weights):
-        with part.open('wb') as file:
-            file.write(weights[:99])
-        raise KeyboardInterrupt
+    def broken_off(weights, file):
+        file.write(b'half')
+        raise OSError('no space')
 
     path, network = tmp_path / 'Pole.pt', T.nn.Linear(1, 1)
     save_network(network, path)
-    monkeypatch.chdir(tmp_path)
-    for save in (lambda: save_network(network, path),
-                 lambda: save_new(network, Homemade())):
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Path, 'write_bytes', broken_off)
-            save()
+    monkeypatch.setattr(T, 'save', broken_off)
+    with pytest.raises(OSError, match='no space'):
+        save_network(network, path)
     assert T.equal(T.load(path)['weight'], network.weight)
     assert list(tmp_path.iterdir()) == [path]
 
