@@ -275,6 +275,11 @@ def test_bad_size_of_a_state_is_named(size):
         make_agent(input_dims=(size,))
 
 
+def test_what_the_video_leaves_to_the_agent_is_as_in_the_video():
+    agent = Agent(0.99, 1.0, 0.003, (8,), 64, 4)
+    assert [agent.mem_size, agent.eps_min, agent.eps_dec] == [100000, 0.01, 5e-4]
+
+
 def test_what_is_just_in_range_is_accepted():
     agent = make_agent(gamma=0, epsilon=1, eps_end=1, eps_dec=0, n_actions=1,
                        batch_size=np.int64(1), max_mem_size=1, input_dims=[1],
