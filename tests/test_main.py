@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch as T
 
-import study
+import player
 from conftest import LANDER, NUMBER, Discrete, Homemade
 from simple_dqn_torch import DeepQNetwork
 
@@ -51,13 +51,13 @@ def test_the_numbers_are_those_of_the_video(three):
 
 
 @pytest.mark.parametrize('edit, n_games, last_rate', [
-    (study.number('seed', 0), 4, 0.001 / 16),  # nothing but the seed
-    (study.number('lr', 0.003), 4, 0.003 / 16),
-    ((study.AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
+    (player.number('seed', 0), 4, 0.001 / 16),  # nothing but the seed
+    (player.number('lr', 0.003), 4, 0.003 / 16),
+    ((player.AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
      4, 0.003 / 16),
-    ((study.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 4, 0.003 / 16),
-    ((study.MAIN, 'range(n_games)', 'range(1)'), 1, 0.001),  # that of the first game
-    ((study.MAIN, 'range(n_games)', 'range(6)'), 6, 0)])  # more games than n_games
+    ((player.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 4, 0.003 / 16),
+    ((player.MAIN, 'range(n_games)', 'range(1)'), 1, 0.001),  # that of the first game
+    ((player.MAIN, 'range(n_games)', 'range(6)'), 6, 0)])  # more games than n_games
 def test_the_learning_rate_falls_from_wherever_it_is_edited_to_0(
         play, edit, n_games, last_rate):
     run = play(4, 'game', game=Homemade(), edits=[edit])
@@ -107,7 +107,7 @@ def test_another_game_is_one_edited_line_and_each_run_has_its_own_files(play):
 def short_games(play):
     """105 games of LunarLander, each cut off after 9 steps; seed 1, rate 0.003."""
     return play(105, "gym.make('LunarLander-v3', max_episode_steps=9)", seed=1,
-                edits=[study.number('lr', 0.003)])
+                edits=[player.number('lr', 0.003)])
 
 
 def test_steps_follow_each_other_and_a_time_limit_is_no_end(short_games):
@@ -150,7 +150,7 @@ def test_ctrl_c_between_the_two_lists_costs_neither_curve_nor_recording(play):
     def interrupt():
         raise KeyboardInterrupt
 
-    edit = (study.MAIN, 'append(agent.epsilon)',
+    edit = (player.MAIN, 'append(agent.epsilon)',
             'append(agent.epsilon if i < 2 else interrupt())')
     run = play(9, 'game', game=Homemade(), interrupt=interrupt, edits=[edit])
     assert (len(run.scores), len(run.eps_history), run.x) == (3, 2, [1, 2])
