@@ -4,7 +4,6 @@ import shutil
 import subprocess
 from collections import Counter
 from itertools import product
-from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -61,11 +60,12 @@ def network(w, states, norms):
 
 
 def look_at(make_agent):
-    """How an agent learns.
+    """How an agent learns, in seven steps of learning on the same 64 transitions.
 
     norms: whether the two hidden layers are normalised. gradient: whether the target
-    has one. targets_of: the targets of some steps of learning are those of the network
-    as it was so many steps ago; 0: as it is now.
+    has one. ages: the targets of each step are those of the network as it was so many
+    steps ago; 0: as it is. greedy: whether it takes the action that is best by the
+    network that learns.
     """
     rng = np.random.default_rng(5)
     states, new_states = rng.normal(size=(2, 64, 3))
@@ -73,36 +73,39 @@ def look_at(make_agent):
     agent = make_agent(0.99, 1.0, 0.001, (3,), 64, 3, 0.01, seed=1)
     for state, action, reward, state_ in zip(states, actions, rewards, new_states):
         agent.store_transition(state, action, reward, state_, False)
-    agent.mem_size = 64  # so that each batch is all 64, in any order
-    pairs, before, targets_of = [], [], []
+    agent.mem_size = 64  # so that each batch is all of them, in any order
+    pairs, before = [], []
     agent.Q_eval.loss.register_forward_pre_hook(lambda _, pair: pairs.append(pair))
     for agent.mem_cntr in 64, 65, 999, 1000, 1001, 1999, 2000:
         before.append(weights(agent))
         agent.learn()
-        target, estimate = pairs[-1]
-        seen = [np.sort(tensor.detach().cpu()) for tensor in (target, estimate)]
 
-        def fits(i, values):
-            return np.allclose(seen[i], np.sort(values), atol=1e-4)
+    def are(values, tensor):
+        return np.allclose(np.sort(values), tensor.detach().cpu().sort()[0], atol=1e-4)
 
-        norms = [norms for norms in product([True, False], repeat=2) if fits(
-            1, network(before[-1], states, norms)[np.arange(64), actions])]
-        targets_of.append([age for age, w in enumerate(before[::-1]) if fits(
-            0, rewards + 0.99 * network(w, new_states, norms[0]).max(axis=1))])
-    return SimpleNamespace(norms=norms, gradient=target.requires_grad,
-                           targets_of=sum(targets_of, []))
+    norms = [norms for norms in product([True, False], repeat=2) if are(
+        network(before[0], states, norms)[np.arange(64), actions], pairs[0][1])]
+    targets = [rewards + 0.99 * network(w, new_states, norms[0]).max(axis=1)
+               for w in before]
+    ages = [i - j for i, (target, _) in enumerate(pairs) for j in range(i + 1)
+            if are(targets[j], target)]
+    agent.epsilon = 0
+    best = network(weights(agent), states, norms[0]).argmax(axis=1)
+    greedy = [agent.choose_action(state) for state in states] == best.tolist()
+    return dict(norms=norms, ages=ages, greedy=greedy,
+                gradient=pairs[0][0].requires_grad)
 
 
-# Of each variant: the learning rate of the first and last of two games; the numbers of
-# steps stored as ends (step 69 is a time-out, step 79 an end); the memory's size; the
-# first state of a game; gamma, batch, epsilon's end and decrease, hidden units; and
-# what look_at sees.
-PROJECT = dict(rates=[0.001, 0.00025], ends=[79], memory=100_000,
-               first_state=[-3, 5, 1], numbers=[0.99, 64, 0.01, 5e-4, 256, 256],
-               norms=[(True, True)], gradient=False, targets_of=[0] * 7)
+# Of each variant: the learning rate of the first and last of two games; the steps
+# stored as ends (step 69 is a time-out, step 79 an end); the memory's size; the lowest
+# and highest number in a state; gamma, batch, epsilon's end and decrease, hidden units;
+# and what look_at sees.
+PROJECT = dict(rates=[0.001, 0.00025], ends=[79], memory=100_000, states=[-3, 5],
+               numbers=[0.99, 64, 0.01, 5e-4, 256, 256],
+               norms=[(True, True)], gradient=False, ages=[0] * 7, greedy=True)
 VIDEO = {**PROJECT, 'rates': [0.001, 0.001], 'ends': [69, 79],
          'norms': [(False, False)], 'gradient': True}
-WHAT_IT_IS = {
+EXPECTED = {
     'video-0.003': {**VIDEO, 'rates': [0.003, 0.003]},
     'video-0.001': VIDEO,
     'held-target': {**VIDEO, 'gradient': False},
@@ -112,11 +115,10 @@ WHAT_IT_IS = {
     'gradient': {**PROJECT, 'gradient': True},
     'done': {**PROJECT, 'ends': [69, 79]},
     'no-norm': {**PROJECT, 'norms': [(False, False)]},
-    # Copied at first, and in steps 1000 and 2000.
-    'target': {**PROJECT, 'norms': [(False, False)],
-               'targets_of': [0, 1, 2, 0, 1, 2, 0]},
+    # Copied at first, and with 1000 and 2000 steps in the memory.
+    'target': {**PROJECT, 'norms': [(False, False)], 'ages': [0, 1, 2, 0, 1, 2, 0]},
     'no-replay': {**PROJECT, 'memory': 64},
-    'rescaled': {**PROJECT, 'first_state': [-1, 1, 0]},
+    'rescaled': {**PROJECT, 'states': [-1, 1]},
 }
 
 
@@ -132,16 +134,15 @@ def test_each_variant_is_what_its_row_says_and_nothing_else(name, play, no_plot)
         hook.remove()
     agent = run.agent
     kept = {step: step % len(agent.state_memory) for step in range(16, 80)}
-    seen = look_at(run.Agent)
     assert dict(
         rates=[rates[0], rates[-1]],
         ends=[step for step, i in kept.items() if agent.terminal_memory[i]],
         memory=len(agent.state_memory),
-        first_state=agent.state_memory[kept[70]].tolist(),
+        states=[agent.state_memory.min(), agent.state_memory.max()],
         numbers=[agent.gamma, agent.batch_size, agent.eps_min, agent.eps_dec,
                  agent.Q_eval.fc1_dims, agent.Q_eval.fc2_dims],
-        **vars(seen)) == WHAT_IT_IS[name]
-    assert run.error is None and set(WHAT_IT_IS) == set(player.VARIANTS)
+        **look_at(run.Agent)) == EXPECTED[name]
+    assert run.error is None and set(EXPECTED) == set(player.VARIANTS)
 
 
 def test_ten_runs_of_each_row_are_played():
@@ -150,17 +151,18 @@ def test_ten_runs_of_each_row_are_played():
     seeds = {seed for _, _, seed in player.RUNS_TO_PLAY}
     assert seeds == {*range(70, 80)} and {*rows.values()} == {10}
     assert len({*player.RUNS_TO_PLAY}) == len(player.RUNS_TO_PLAY)
+    four = [LANDER, POLE, ACROBOT, CAR]
     only = {'video-0.003': [LANDER], 'no-replay': [LANDER], 'target': [LANDER, POLE],
             'rescaled': [CAR],
-            'defaults': [LANDER, POLE, ACROBOT, CAR, LAKE, CLIFF, TAXI]}
-    assert {*rows} == {(name, game) for name in WHAT_IT_IS
-                       for game in only.get(name, [LANDER, POLE, ACROBOT, CAR])}
+            'defaults': [*four, LAKE, CLIFF, TAXI]}
+    assert {*rows} == {(name, game) for name in EXPECTED
+                       for game in only.get(name, four)}
 
 
 @pytest.mark.parametrize('game, n_states, limit', [
     ('LunarLander-v3', 8, 1000), ('CartPole-v1', 4, 500), ('Acrobot-v1', 6, 500),
-    ('MountainCar-v0', 2, 200), ('FrozenLake-v1', 16, 100), ('CliffWalking-v1', 48, 500),
-    ('Taxi-v4', 500, 200)])
+    ('MountainCar-v0', 2, 200), ('FrozenLake-v1', 16, 100),
+    ('CliffWalking-v1', 48, 500), ('Taxi-v4', 500, 200)])
 def test_each_game_is_made_with_a_vector_and_a_time_limit(game, n_states, limit):
     env = eval(player.make(game))
     assert (env.spec.id, env.spec.max_episode_steps) == (game, limit)
@@ -214,16 +216,16 @@ def test_a_run_becomes_a_line_of_its_rounded_scores(play, tmp_path, monkeypatch)
 
 def test_what_is_missing_is_played_under_the_name_of_the_machine(tmp_path, monkeypatch):
     *there, first, second = player.RUNS_TO_PLAY
+    lines = [f'# {player.this_machine()}', '# another machine',
+             *(f'{name} {game} {seed} - 1 0' for name, game, seed in there)]
     played = []
     monkeypatch.setattr(player, 'RUNS', tmp_path / 'runs.txt')
     monkeypatch.setattr(player, 'run', lambda *job: played.append(job))
-    here = f'# {player.this_machine()}'
-    lines = [here, '# another', *(' '.join(map(str, [*job, '-', 1, 0])) for job in there)]
     player.RUNS.write_text('\n'.join(lines) + '\n')
     for _ in range(2):
         player.play_missing()
     assert sorted(played) == sorted([first, second] * 2)
-    assert player.RUNS.read_text().splitlines() == [*lines, here]
+    assert player.RUNS.read_text().splitlines() == [*lines, lines[0]]
 
 
 @pytest.mark.skipif(not shutil.which('git'), reason='there is no git')
@@ -237,15 +239,15 @@ def test_commit_is_that_of_the_repository_and_plus_means_edited_code(
     monkeypatch.setattr(player, 'ROOT', tmp_path)
     (tmp_path / 'tests' / 'study').mkdir(parents=True)
     not_code = ['README.md', 'tests/study/runs.txt', 'tests/test_agent.py']
-    files = [tmp_path / name for name in (*not_code, 'utils.py', 'tests/study/player.py')]
+    code = ['utils.py', 'tests/study/player.py']
+    files = [tmp_path / name for name in (*not_code, *code)]
     git('init', '-q')
     for file in files:
         file.write_text('1')
     git('add', '.')
     git('-c', 'commit.gpgsign=false', 'commit', '-q', '-m', 'one')
     short = git('rev-parse', 'HEAD')[:7]
-    for file in files:
-        plus = '' if str(file.relative_to(tmp_path)) in not_code else '+'
+    for file, plus in zip(files, ['', '', '', '+', '+'], strict=True):
         file.write_text('2')
         assert player.commit() == short + plus
         file.write_text('1')

@@ -1,4 +1,4 @@
-"""The figures of the study's page, from made-up runs, and what the pages say of them."""
+"""The figures of the study's page, from made-up runs; and what the pages say."""
 import gymnasium as gym
 import numpy as np
 import pytest

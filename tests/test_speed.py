@@ -1,4 +1,4 @@
-"""The measurement of speed: what it runs, which way up it divides, what is said of it."""
+"""The measurement of speed: what it runs, how it divides, and what is said of it."""
 import re
 import runpy
 import time
@@ -20,31 +20,33 @@ MEDIANS = {name: float(median) for median, _, _, name in (
 @pytest.mark.parametrize('name, said', [
     ('Adam without fused=True', 'without it a step takes {} times as long'),
     ('np.random.choice', 'with 90,000 stored, a step takes {} times as long'),
-    ('all of these, as in the video', 'a step takes [{} times](tests/study/README.md#s')])
+    ('all of these, as in the video', 'a step takes [{} times](tests/study/')])
 def test_figures_of_the_first_page_are_those_of_the_file(name, said):
     words = ' '.join((player.ROOT / 'README.md').read_text(encoding='utf-8').split())
     assert said.format(f'{MEDIANS[name]:.1f}') in words
-    on_cuda, = re.findall(r'a step took ([\d.]+) times', results.TEXT.read_text('utf-8'))
+    page = results.TEXT.read_text(encoding='utf-8')
+    on_cuda, = re.findall(r'a step took ([\d.]+) times', page)
     assert f'step took {float(on_cuda):.1f} times as long on one H200' in words
 
 
 def test_ratio_is_that_of_the_time_and_above_1_for_a_slower_edit(monkeypatch):
     n_measured = iter(range(9 * 7))
 
-    def steps_per_second(edits):  # with edits, 1 to 9 times as slow
+    def steps_per_second(edits):  # with edits, 1, 4, ... 81 times as slow
         n_round = next(n_measured) // 7
-        return 100 / (n_round + 1) if edits else 100
+        return 100 / (n_round + 1) ** 2 if edits else 100
 
     monkeypatch.setattr(speed, 'steps_per_second', steps_per_second)
     first, *others = speed.measure()
     assert first == '1.00 1.00 1.00 this project' == LINES[0]
-    assert others == [f'5.00 1.00 9.00 {name}' for name in list(MEDIANS)[1:]]
+    assert others == [f'25.00 1.00 81.00 {name}' for name in list(MEDIANS)[1:]]
 
 
 def test_speed_is_that_of_the_edited_copy(monkeypatch):
-    monkeypatch.setattr(speed, 'LOOP', "print(open('simple_dqn_torch.py').read().count("
-                                       "'fused=True)') + 0.5)")
-    assert [speed.steps_per_second(edits) for edits in ([], speed.SEPARATE)] == [1.5, 0.5]
+    loop = "print(open('simple_dqn_torch.py').read().count('fused=True)') + 0.5)"
+    monkeypatch.setattr(speed, 'LOOP', loop)
+    assert speed.steps_per_second([]) == 1.5
+    assert speed.steps_per_second(speed.SEPARATE) == 0.5
 
 
 def test_loop_times_2000_steps_of_playing_and_learning_at_epsilon_001(
@@ -60,17 +62,18 @@ def test_loop_times_2000_steps_of_playing_and_learning_at_epsilon_001(
             stored.append(self.mem_cntr)
 
     monkeypatch.setattr(simple_dqn_torch, 'Agent', Agent)
-    with monkeypatch.context() as patch:  # a step of learning takes a quarter of a second
+    with monkeypatch.context() as patch:  # learning takes a quarter of a second
         patch.setattr(time, 'perf_counter', lambda: len(stored) / 4)
         exec(speed.LOOP, {})
     assert float(capsys.readouterr().out) == 4
     assert stored == [*range(90001, 92501)] and epsilons == [0.01] * 2500
 
 
-# Fused; of numpy's own choice; two layers normalised; target's gradient; bad input.
-PROJECT = dict(fused=True, shuffled=False, norms=[(True, True)], gradient=False,
-               checked=True, targets_of=[0] * 7)
-WHAT_IT_IS = {
+# Whether Adam is fused, np.random.choice draws the batch, and NaN is refused; and what
+# look_at sees.
+PROJECT = dict(fused=True, shuffled=False, checked=True, norms=[(True, True)],
+               gradient=False, ages=[0] * 7, greedy=True)
+EXPECTED = {
     'this project': PROJECT,
     'Adam without fused=True': {**PROJECT, 'fused': False},
     'np.random.choice': {**PROJECT, 'shuffled': True},
@@ -90,7 +93,7 @@ def test_each_edit_is_what_its_name_says_and_nothing_else(name, tmp_path, monkey
         calls.append(args), choice(*args, **kwargs))[1])
     player.edited(tmp_path, speed.EDITS[name])
     make_agent = runpy.run_path(str(tmp_path / player.AGENT))['Agent']
-    seen = vars(look_at(make_agent))
+    seen = look_at(make_agent)
     agent = make_agent(0.99, 1.0, 0.001, (3,), 64, 3, 0.01)
     try:
         agent.store_transition(np.full(3, np.nan), 0, 0, np.zeros(3), False)
@@ -98,5 +101,5 @@ def test_each_edit_is_what_its_name_says_and_nothing_else(name, tmp_path, monkey
     except ValueError:
         checked = True
     fused = bool(agent.Q_eval.optimizer.defaults['fused'])  # None: not asked for
-    assert WHAT_IT_IS[name] == {
+    assert EXPECTED[name] == {
         **seen, 'shuffled': calls != [], 'checked': checked, 'fused': fused}
