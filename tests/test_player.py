@@ -60,7 +60,7 @@ def network(w, states, norms):
 
 
 def look_at(make_agent):
-    """How an agent learns, in seven steps of learning on the same 64 transitions.
+    """How an agent learns, in eight steps of learning on the same 64 transitions.
 
     norms: whether the two hidden layers are normalised. gradient: whether the target
     has one. ages: the targets of each step are those of the network as it was so many
@@ -70,13 +70,13 @@ def look_at(make_agent):
     rng = np.random.default_rng(5)
     states, new_states = rng.normal(size=(2, 64, 3))
     actions, rewards = rng.integers(3, size=64), rng.normal(size=64)
-    agent = make_agent(0.99, 1.0, 0.001, (3,), 64, 3, 0.01, seed=1)
+    agent = make_agent(0.99, 1.0, 0.01, (3,), 64, 3, 0.01, seed=1)
     for state, action, reward, state_ in zip(states, actions, rewards, new_states):
         agent.store_transition(state, action, reward, state_, False)
     agent.mem_size = 64  # so that each batch is all of them, in any order
     pairs, before = [], []
     agent.Q_eval.loss.register_forward_pre_hook(lambda _, pair: pairs.append(pair))
-    for agent.mem_cntr in 64, 65, 999, 1000, 1001, 1999, 2000:
+    for agent.mem_cntr in 64, 65, 999, 1000, 1001, 1500, 1999, 2000:
         before.append(weights(agent))
         agent.learn()
 
@@ -102,7 +102,7 @@ def look_at(make_agent):
 # and what look_at sees.
 PROJECT = dict(rates=[0.001, 0.00025], ends=[79], memory=100_000, states=[-3, 5],
                numbers=[0.99, 64, 0.01, 5e-4, 256, 256],
-               norms=[(True, True)], gradient=False, ages=[0] * 7, greedy=True)
+               norms=[(True, True)], gradient=False, ages=[0] * 8, greedy=True)
 VIDEO = {**PROJECT, 'rates': [0.001, 0.001], 'ends': [69, 79],
          'norms': [(False, False)], 'gradient': True}
 EXPECTED = {
@@ -116,7 +116,7 @@ EXPECTED = {
     'done': {**PROJECT, 'ends': [69, 79]},
     'no-norm': {**PROJECT, 'norms': [(False, False)]},
     # Copied at first, and with 1000 and 2000 steps in the memory.
-    'target': {**PROJECT, 'norms': [(False, False)], 'ages': [0, 1, 2, 0, 1, 2, 0]},
+    'target': {**PROJECT, 'norms': [(False, False)], 'ages': [0, 1, 2, 0, 1, 2, 3, 0]},
     'no-replay': {**PROJECT, 'memory': 64},
     'rescaled': {**PROJECT, 'states': [-1, 1]},
 }

@@ -72,7 +72,7 @@ def test_loop_times_2000_steps_of_playing_and_learning_at_epsilon_001(
 # Whether Adam is fused, np.random.choice draws the batch, and NaN is refused; and what
 # look_at sees.
 PROJECT = dict(fused=True, shuffled=False, checked=True, norms=[(True, True)],
-               gradient=False, ages=[0] * 7, greedy=True)
+               gradient=False, ages=[0] * 8, greedy=True)
 EXPECTED = {
     'this project': PROJECT,
     'Adam without fused=True': {**PROJECT, 'fused': False},
