@@ -1,10 +1,12 @@
 """The figures of the study's page, from made-up runs; and what the pages say."""
+import re
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
 import results
-from player import ACROBOT, CAR, FOUR, LANDER, POLE, VARIANTS, Run
+from player import ACROBOT, CAR, FOUR, LANDER, POLE, ROOT, VARIANTS, Run
 from results import SOLVED, cells, measures, p_value, p_values, solved_at, ten_runs
 
 EARLY, LATE = np.zeros(500), np.full(500, 199.0)
@@ -70,6 +72,18 @@ def test_each_row_is_compared_with_the_one_that_the_page_names():
 
 def test_page_is_the_one_that_the_tool_writes():
     assert results.PAGE.read_text('utf-8') == results.page()
+
+
+def test_links_of_and_to_the_page_lead_somewhere():
+    page = results.PAGE.read_text('utf-8')
+    first_page = (ROOT / 'README.md').read_text(encoding='utf-8')
+    links = re.findall(r'\]\((?!https?:)([\w./-]+)', page)
+    assert len(links) > 5
+    assert all((results.PAGE.parent / link).exists() for link in links)
+    anchors = re.findall(r'\(tests/study/README\.md#([\w-]+)', first_page)
+    headings = [heading.lower().replace(' ', '-')
+                for heading in re.findall('^## (.*)$', page, re.M)]
+    assert len(anchors) > 4 and set(anchors) <= set(headings)
 
 
 def test_table_has_as_many_p_as_said():

@@ -28,6 +28,7 @@ CAR, LAKE, CLIFF, TAXI = 'MountainCar-v0', 'FrozenLake-v1', 'CliffWalking-v1', '
 FOUR = [LANDER, POLE, ACROBOT, CAR]
 N_GAMES, SEEDS = 500, range(70, 80)
 FINAL_SEEDS = range(10000, 10100)  # of the games that the final network plays
+Run = namedtuple('Run', 'scores final_scores steps')  # scores, steps: of training
 
 
 # An edit is (script, old, new); old is a text, or a compiled pattern.
@@ -124,7 +125,6 @@ VARIANTS = {
 }
 RUNS_TO_PLAY = [(name, game, seed) for name, (_, _, games_played, _) in VARIANTS.items()
                 for game in games_played for seed in SEEDS]
-Run = namedtuple('Run', 'scores final_scores steps')
 
 
 def edited(folder, edits):

@@ -201,7 +201,7 @@ def best_play():
 
 def page():
     """The text of tests/study/README.md."""
-    rows = table()
+    four_games = table()
     networks, others = best_play()
     delivered = [sum(np.array(run.final_scores) > -200)
                  for run in ten_runs('defaults', TAXI)]
@@ -209,7 +209,7 @@ def page():
         ten_runs('target', game), ten_runs('no-norm', game), SOLVED[game]))
         for game in (LANDER, POLE)}
     written = TEXT.read_text(encoding='utf-8').format(
-        table=rows, n_tests=len(re.findall(r'\| \d\.\d{3}(?= )', rows)),
+        table=four_games, n_tests=len(re.findall(r'\| \d\.\d{3}(?= )', four_games)),
         target_lander=untargeted[LANDER], target_pole=untargeted[POLE],
         weak=weak_networks(), seed=middling_seed(), further_table=further_table(),
         networks=networks, others=others,
