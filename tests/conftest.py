@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import chdir, contextmanager, redirect_stdout
+from pathlib import Path
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -15,13 +16,13 @@ import pytest
 import torch as T
 from matplotlib.figure import Figure
 
-import study
+sys.path.insert(0, str(Path(__file__).with_name('study')))
+import player  # noqa: E402 (it is found only now)
 
 LANDER = "gym.make('LunarLander-v3')"
 NUMBER = r'(-?\d+\.\d\d)'
 EPISODE = (rf'^episode (\d+) score {NUMBER} average score {NUMBER} '
            rf'epsilon {NUMBER}$')
-sys.path.insert(0, str(study.ROOT))
 signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup … &` ignores it
 T.set_num_threads(1)  # on a busy machine, two can wait for each other for minutes
 
@@ -55,7 +56,7 @@ def play(tmp_path_factory):
     """
     def play(n, make, seed=0, folder=None, edits=(), **given):
         folder = folder or tmp_path_factory.mktemp('run')
-        study.edited(folder, [*study.games(n, seed, make), *edits])
+        player.edited(folder, [*player.games(n, seed, make), *edits])
         error, names = None, {}
         T.set_num_threads(2)
         with chdir(folder), drawn() as figures, pytest.MonkeyPatch.context() as patch, \
@@ -64,7 +65,7 @@ def play(tmp_path_factory):
             for script in 'simple_dqn_torch', 'utils':
                 patch.delitem(sys.modules, script, raising=False)
             try:
-                names = runpy.run_path(study.MAIN, given, run_name='__main__')
+                names = runpy.run_path(player.MAIN, given, run_name='__main__')
             except (Exception, KeyboardInterrupt) as caught:
                 error = caught
         n_threads = T.get_num_threads()
@@ -80,10 +81,10 @@ def play(tmp_path_factory):
 def start(tmp_path):
     """Start the edited script as a program, without a display; the process."""
     def start(n):
-        study.edited(tmp_path, study.games(n, 0, LANDER))
+        player.edited(tmp_path, player.games(n, 0, LANDER))
         env = {name: value for name, value in os.environ.items() if name not in (
             'DISPLAY', 'WAYLAND_DISPLAY', 'MPLBACKEND', 'PYTHONUNBUFFERED')}
-        return subprocess.Popen([sys.executable, study.MAIN], cwd=tmp_path, env=env,
+        return subprocess.Popen([sys.executable, player.MAIN], cwd=tmp_path, env=env,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True)
     return start

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch as T
 
-import study as player
+import player
 from conftest import LANDER, NUMBER, Discrete, Homemade
 from simple_dqn_torch import DeepQNetwork
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch as T
 
-import study
+from player import FOUR, LANDER, MAIN, N_GAMES, NO_NORM, POLE, ROOT
+from results import (
+    FINISHED, SOLVED, averages, measures, middling_seed, overview, ten_runs)
 from simple_dqn_torch import Agent
-from study import MAIN, N_GAMES, NO_NORM, ROOT, averages, finished, overview
 
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 WORDS = ' '.join(README.split())
@@ -52,29 +53,29 @@ def test_pictures_are_those_of_the_script_as_it_stands():
     made = "gym.make('LunarLander-v3') "
     for line in f'seed = {seed} ', f'n_games = {N_GAMES} ', made:
         assert line in code
-    assert int(seed) == study.middling_seed(finished())
-    scores, _, _ = finished()['defaults', 'LunarLander-v3', int(seed)]
+    assert int(seed) == middling_seed()
+    scores = FINISHED['defaults', LANDER, int(seed)].scores
     good = 100 + np.flatnonzero(averages(scores) >= 200)[0]
-    assert f'passes 200 at game {good} and ends at {scores[400:].mean():.0f}' in README
+    end = np.mean(scores[400:])
+    assert f'passes 200 at game {good} and ends at {end:.0f}' in README
 
 
 @pytest.mark.parametrize('name, game, words', [
-    ('no-norm', study.POLE, 'averages end between {} and {} (with it'),
-    ('defaults', study.POLE, '(with it: {} and {})'),
-    ('norm', study.POLE, 'and end between {} and {}.'),
-    ('no-replay', study.LANDER, 'they end between {} and {} (with 100000'),
-    ('defaults', study.LANDER, '(with 100000: {} and {})')])
+    ('no-norm', POLE, 'averages end between {} and {} (with it'),
+    ('defaults', POLE, '(with it: {} and {})'),
+    ('norm', POLE, 'and end between {} and {}.'),
+    ('no-replay', LANDER, 'they end between {} and {} (with 100000'),
+    ('defaults', LANDER, '(with 100000: {} and {})')])
 def test_ranges_of_the_experiments_are_those_of_the_study(name, game, words):
-    runs = study.load(finished(), name, game)
-    ends = [f'{scores[-100:].mean():.0f}' for scores, _, _ in runs]
+    ends = [f'{np.mean(run.scores[-100:]):.0f}' for run in ten_runs(name, game)]
     low, high = min(ends, key=float), max(ends, key=float)
     assert words.format(low, high) in WORDS
 
 
 def test_the_videos_runs_at_game_275_are_those_of_the_study():
-    runs = study.load(finished(), 'video-0.003', study.LANDER)
-    at_275 = [averages(scores)[275 - 100] for scores, _, _ in runs]
-    solved = sum(averages(scores).max() >= 200 for scores, _, _ in runs)
+    runs = [averages(run.scores) for run in ten_runs('video-0.003', LANDER)]
+    at_275 = [run[275 - 100] for run in runs]
+    solved = sum(run.max() >= 200 for run in runs)
     solved = ('none', 'one', 'two', 'three')[solved]
     said = (f'{solved} reaches 200 within 500 games; at game 275 their averages lie '
             f'between {min(at_275):.0f} and {max(at_275):.0f}.')
@@ -83,12 +84,12 @@ def test_the_videos_runs_at_game_275_are_those_of_the_study():
 
 def test_figures_below_the_table_are_those_of_the_study():
     solved = fell = weak = 0
-    for game in study.FOUR:
-        for scores, final, _ in study.load(finished(), 'defaults', game):
-            good = averages(scores) >= study.SOLVED[game]
+    for game in FOUR:
+        for run in ten_runs('defaults', game):
+            good = averages(run.scores) >= SOLVED[game]
             solved += good.any()
             fell += not good[good.argmax():].all() and good.any()
-            weak += final.mean() < study.SOLVED[game]
+            weak += np.mean(run.final_scores) < SOLVED[game]
     weak = ('none', 'one', 'two', 'three')[weak]
     said = (f"Of this project's {solved} solved runs, {fell} later fell below the "
             f'number again; {weak} of its forty final networks')
@@ -96,13 +97,13 @@ def test_figures_below_the_table_are_those_of_the_study():
 
 
 def test_memory_of_64_is_solved_as_often_as_said():
-    at, *_ = study.figures(study.load(finished(), 'no-replay', study.LANDER), 200)
+    at, *_ = measures(ten_runs('no-replay', LANDER), 200)
     assert np.isfinite(at).sum() == 8
     assert "Eight of the lander's runs are solved, but later;" in WORDS
 
 
 def test_table_and_first_experiment_are_those_of_the_study():
-    assert '\n'.join(overview(finished())) in README
+    assert f'\n{overview()}\n' in README
     code = (ROOT / NO_NORM[0][0]).read_text(encoding='utf-8')
     for _, old, new in NO_NORM:
         code = code.replace(old, new)

@@ -1,6 +1,6 @@
 """Steps per second of the agent, beside itself with lines as the video has them.
 
-    python tests/speed.py    # some minutes, on a machine that does nothing else
+    python tests/study/speed.py    # some minutes, on a machine that does nothing else
 
 Each edit takes its turn in every round, in a process of its own, on one thread. It
 plays LunarLander with 90,000 transitions stored and learns in each step. A figure is
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from study import AGENT, NO_NORM, WITH_GRADIENT, edited
+from player import AGENT, NO_NORM, WITH_GRADIENT, edited
 
 ROUNDS = 9
 LOOP = '''
@@ -62,8 +62,14 @@ def steps_per_second(edits):
     return float(done.stdout)
 
 
-if __name__ == '__main__':
+def measure():
+    """The lines of speed.txt, one for each edit."""
     speeds = np.array([[steps_per_second(edits) for edits in EDITS.values()]
                        for _ in range(ROUNDS)])
     for name, ratios in zip(EDITS, (speeds[:, :1] / speeds).T):
-        print(f'{np.median(ratios):.2f} {min(ratios):.2f} {max(ratios):.2f} {name}')
+        yield f'{np.median(ratios):.2f} {min(ratios):.2f} {max(ratios):.2f} {name}'
+
+
+if __name__ == '__main__':
+    for line in measure():
+        print(line)

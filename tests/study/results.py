@@ -1,0 +1,262 @@
+"""Counts and draws the runs of the study: writes README.md and the pictures.
+
+    python tests/study/results.py
+
+The page is page.md with its places, such as {table}, filled in from runs.txt.
+"""
+import re
+from itertools import product
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from player import (
+    ACROBOT, CAR, CLIFF, FINAL_SEEDS, FOUR, LAKE, LANDER, N_GAMES, POLE, ROOT, RUNS,
+    SEEDS, TAXI, VARIANTS, finished_runs)
+
+PAGE = Path(__file__).resolve().with_name('README.md')
+TEXT = PAGE.with_name('page.md')
+SPEED = PAGE.with_name('speed.txt')
+PICTURES = ROOT / '.github'
+# An average of 100 games that solves the game; CliffWalking names none.
+SOLVED = {LANDER: 200, POLE: 475, ACROBOT: -100, CAR: -110,
+          LAKE: 0.7, CLIFF: None, TAXI: 8}
+# RL Zoo's DQN, tuned for each game: score of the final network, steps of training.
+ZOO = {LANDER: (154, 100_000), POLE: (500, 50_000), ACROBOT: (-77, 100_000),
+       CAR: (-101, 120_000)}
+# Each is the one before and one change more: on the project's page, and in study.png.
+LADDER = ['video-0.001', 'held-target', 'time-outs', 'norm', 'defaults']
+COLORS = {**dict(zip(LADDER, colormaps['plasma_r'](np.linspace(0.1, 0.9, 5)))),
+          'no-norm': 'C0', 'no-replay': 'C2'}
+FINISHED = finished_runs()
+
+
+def ten_runs(name, game):
+    """The ten runs of a row; none until all are played."""
+    runs = [FINISHED.get((name, game, seed)) for seed in SEEDS]
+    return runs if all(runs) else []
+
+
+def averages(scores):
+    """Average of the last 100 games, from game 100 on."""
+    # Divided last: sums of whole numbers are exact.
+    return np.convolve(scores, np.ones(100), mode='valid') / 100
+
+
+def solved_at(scores, threshold):
+    """The first game whose average of the last 100 reaches threshold, or infinity."""
+    good = np.flatnonzero(averages(scores) >= threshold)
+    return 100 + good[0] if good.size else np.inf
+
+
+def measures(runs, threshold):
+    """Of each run: game solved, average of games 401 to 500, of the final network."""
+    return ([solved_at(run.scores, threshold) for run in runs] if threshold else [],
+            [np.mean(run.scores[-100:]) for run in runs],
+            [np.mean(run.final_scores) for run in runs])
+
+
+def p_value(a, b):
+    """Paired sign-flip test: how often random signs make the sum of a - b as large."""
+    signs = np.array(list(product([1, -1], repeat=len(a))))
+    sums = np.abs(signs @ (np.array(a) - b))
+    return np.mean(sums >= sums[0] - 1e-9)
+
+
+def p_values(runs, others, threshold):
+    """p of each measure, as texts. Never solved counts as solved one game too late."""
+    pairs = zip(measures(runs, threshold), measures(others, threshold))
+    return [f'{p_value(*np.minimum(pair, N_GAMES + 1)):.3f}' for pair in pairs]
+
+
+def cells(runs, threshold):
+    """The cells of a row: how many are solved; median and worst of each measure; steps.
+
+    threshold: the average of 100 games that solves the game, or None.
+    """
+    def game(values):
+        median, latest = (f'{np.ceil(value):.0f}' if np.isfinite(value) else 'never'
+                          for value in (np.median(values), max(values)))
+        return median if median == 'never' else f'{median} ({latest})'
+
+    def score(values):
+        digits = 2 if threshold and abs(threshold) < 1 else 0
+        below = sum(value < threshold for value in values) if threshold else 0
+        return (f'{np.median(values):.{digits}f} ({min(values):.{digits}f})'
+                f'{f", {below} below" if below else ""}')
+
+    at, ends, finals = measures(runs, threshold)
+    solved = [f'{np.isfinite(at).sum()}/{len(at)}', game(at)] if at else ['', '']
+    steps = np.median([run.steps for run in runs])
+    return [*solved, score(ends), score(finals), f'{steps / 1000:.0f}']
+
+
+def markdown(head, rows):
+    """The lines of a table in Markdown, from lists of cells; short rows are filled."""
+    filled = [row + [''] * (len(head) - len(row)) for row in rows]
+    lines = [f'| {" | ".join(row)} |' for row in [head, *filled]]
+    return '\n'.join([lines[0], '|' + ' --- |' * len(head), *lines[1:]])
+
+
+COLUMNS = ['solved', 'at game', 'games 401 to 500', 'final network', 'steps, thousands']
+
+
+def table():
+    """The table of the four games that the hyperparameters were chosen by."""
+    rows = []
+    for game in FOUR:
+        rows.append([f'**{game}, {SOLVED[game]}**'])
+        for name, (label, other, _, _) in VARIANTS.items():
+            if runs := ten_runs(name, game):
+                others = ten_runs(other, game)
+                p = p_values(runs, others, SOLVED[game]) if others else []
+                rows.append([label, *cells(runs, SOLVED[game]), *p])
+    p_columns = ['p, at game', 'p, games 401 to 500', 'p, final network']
+    return markdown(['game, run', *COLUMNS, *p_columns], rows)
+
+
+def further_table():
+    """The table of the three games that chose nothing."""
+    return markdown(['game', *COLUMNS], [
+        [f'{game}, {SOLVED[game]}' if SOLVED[game] else game,
+         *cells(ten_runs('defaults', game), SOLVED[game])]
+        for game in (LAKE, CLIFF, TAXI)])
+
+
+def short(game):
+    """LunarLander for LunarLander-v3."""
+    return game.partition('-v')[0]
+
+
+def beside_zoo():
+    """Two rows: final networks, after how many steps; this project's and RL Zoo's."""
+    ours = []
+    for game in FOUR:
+        runs = ten_runs('defaults', game)
+        ours.append((np.median(measures(runs, SOLVED[game])[2]),
+                     np.median([run.steps for run in runs])))
+    return [[label, *(f'{score:.0f} after {steps / 1000:.0f},000 steps'
+                      for score, steps in pairs)]
+            for label, pairs in [('final network', ours),
+                                 ("RL Zoo's, tuned, one run each", ZOO.values())]]
+
+
+def overview():
+    """The table on the project's page: a column for each game."""
+    rows = []
+    for name in LADDER:
+        row = [VARIANTS[name][0]]
+        for game in FOUR:
+            at, ends, _ = measures(ten_runs(name, game), SOLVED[game])
+            row.append(f'{np.isfinite(at).sum()}/{len(at)}, {np.median(ends):.0f}')
+        rows.append(row)
+    heads = [f'{short(game)}, {SOLVED[game]}' for game in FOUR]
+    lines = markdown(['', *heads], [*rows, *beside_zoo()])
+    return lines.replace("RL Zoo's", "[RL Zoo's](tests/study/README.md#beside-rl-zoo)")
+
+
+def middling_seed():
+    """The fifth of ten seeds of the lander, by the average of games 401 to 500."""
+    _, ends, _ = measures(ten_runs('defaults', LANDER), SOLVED[LANDER])
+    return SEEDS[np.argsort(ends)[-5]]
+
+
+def weak_networks():
+    """This project's final networks below the threshold, in words."""
+    weak = [f'{short(game)} {seed} ({np.mean(run.final_scores):.0f})'
+            for game in FOUR for seed, run in zip(SEEDS, ten_runs('defaults', game))
+            if np.mean(run.final_scores) < SOLVED[game]]
+    return (f'{len(weak)} of {len(FOUR) * len(SEEDS)} final networks of this project '
+            f'are below the number: {", ".join(weak) or "none"}')
+
+
+def best_play():
+    """What the best way to play FrozenLake scores: on the networks' games, on others.
+
+    The best way is found by value iteration, which knows the rules of the game.
+    """
+    env = gym.make(LAKE)
+    rules, n_states = env.unwrapped.P, env.observation_space.n
+    values = np.zeros(n_states)
+    for _ in range(2000):
+        q = np.array([[sum(p * (reward + values[state_] * (not end))
+                           for p, state_, reward, end in rules[state][action])
+                       for action in range(4)] for state in range(n_states)])
+        values = q.max(axis=1)
+    best, shares_won = q.round(9).argmax(axis=1), []
+    for seeds in FINAL_SEEDS, range(20000, 22000):
+        wins = 0
+        for seed in seeds:
+            state, done = env.reset(seed=seed)[0], False
+            while not done:
+                state, reward, terminated, truncated, _ = env.step(int(best[state]))
+                done = terminated or truncated
+            wins += reward
+        shares_won.append(wins / len(seeds))
+    return shares_won
+
+
+def page():
+    """The text of tests/study/README.md."""
+    four_games = table()
+    networks, others = best_play()
+    delivered = [sum(np.array(run.final_scores) > -200)
+                 for run in ten_runs('defaults', TAXI)]
+    untargeted = {game: ', '.join(p_values(
+        ten_runs('target', game), ten_runs('no-norm', game), SOLVED[game]))
+        for game in (LANDER, POLE)}
+    written = TEXT.read_text(encoding='utf-8').format(
+        table=four_games, n_tests=len(re.findall(r'\| \d\.\d{3}(?= )', four_games)),
+        target_lander=untargeted[LANDER], target_pole=untargeted[POLE],
+        weak=weak_networks(), seed=middling_seed(), further_table=further_table(),
+        networks=networks, others=others,
+        best=sum(np.mean(run.final_scores) >= -13
+                 for run in ten_runs('defaults', CLIFF)),
+        idle=delivered.count(0), delivers=max(delivered),
+        beside_zoo=markdown(['', *map(short, FOUR)], beside_zoo()),
+        speed=SPEED.read_text(encoding='utf-8').strip(),
+        machines='\n'.join(re.findall('^# (.*)$', RUNS.read_text('utf-8'), re.M)))
+    return ('<!-- Written by results.py from page.md and runs.txt. An edit here is '
+            f'lost. -->\n{written}')
+
+
+def draw(filename, panels, ranged):
+    """Draw 100-game averages: the median over the seeds, and the range of some.
+
+    panels: [(game, {variant: label, ...}), ...], two in a row.
+    ranged: the variants with a range.
+    """
+    fig = Figure(figsize=(6.4, 1 + 1.3 * len(panels)), layout='constrained')
+    x, lines = np.arange(100, 501), {}
+    for ax, (game, shown) in zip(fig.subplots(len(panels) // 2, 2).flat, panels):
+        ax.set(title=game, xlabel='Game', xticks=range(100, 501, 100))
+        for name, label in shown.items():
+            if runs := ten_runs(name, game):
+                color = COLORS[name]
+                curves = np.array([averages(run.scores) for run in runs])
+                low, high = curves.min(axis=0), curves.max(axis=0)
+                if name in ranged:
+                    ax.fill_between(x, low, high, color=color, alpha=0.07)
+                    ax.plot(x, low, x, high, color=color, linewidth=0.8)
+                lines[label], = ax.plot(x, np.median(curves, axis=0), color=color,
+                                        linewidth=3.5 if name == 'defaults' else 2)
+        solved = ax.axhline(SOLVED[game], color='black', linestyle='--', linewidth=1)
+        if game == ACROBOT:  # the video's code ends at -500
+            ax.set_ylim(-200, -70)
+    lines['solved'] = solved  # the last in the legend
+    fig.suptitle('Average of the last 100 games, ten seeds')
+    fig.legend(lines.values(), lines, loc='outside lower center', ncols=2)
+    fig.savefig(PICTURES / filename, dpi=200)
+
+
+if __name__ == '__main__':
+    PAGE.write_text(page(), encoding='utf-8')
+    ladder = {name: VARIANTS[name][0] for name in LADDER}
+    draw('study.png', [(game, ladder) for game in FOUR], ranged=[LADDER[0], LADDER[-1]])
+    pole = {'no-norm': 'no layer normalisation', 'norm': 'constant rate',
+            'defaults': 'this project'}
+    lander = {'no-replay': 'memory of 64', 'defaults': 'this project'}
+    draw('experiments.png', [(POLE, pole), (LANDER, lander)], ranged={**pole, **lander})

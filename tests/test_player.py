@@ -1,0 +1,283 @@
+"""What each row of the study plays, looked at while it plays; and its line."""
+import re
+import shutil
+import subprocess
+from collections import Counter
+from itertools import product
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+import player
+from player import ACROBOT, CAR, CLIFF, LAKE, LANDER, POLE, TAXI
+from reference import norm, weights
+
+
+class Numbers(gym.Env):
+    """Shows three numbers from -3 to 5; an action takes one of them as its reward.
+
+    lengths: of each game, in steps. A time limit cuts off every second game, beginning
+    with the second; the others end.
+    """
+
+    observation_space = gym.spaces.Box(-3, 5, (3,), np.float32)
+    action_space = gym.spaces.Discrete(3)
+
+    def __init__(self, lengths):
+        self.lengths, self.n_games = lengths, 0
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.length, self.n_steps = self.lengths[self.n_games], 0
+        self.n_games += 1
+        self.numbers = np.array([-3, 5, 1], dtype=np.float32)
+        return self.numbers, {}
+
+    def step(self, action):
+        assert self.n_steps < self.length, 'the game is over'
+        reward = float(self.numbers[action])
+        self.numbers = self.np_random.uniform(-3, 5, 3).astype(np.float32)
+        self.n_steps += 1
+        over, cut_off = self.n_steps == self.length, self.n_games % 2 == 0
+        return self.numbers, reward, over and not cut_off, over and cut_off, {}
+
+
+@pytest.fixture
+def no_plot(monkeypatch):
+    """Drawing takes longer than the short runs here."""
+    monkeypatch.setattr(Figure, 'savefig', lambda *args, **kwargs: None)
+
+
+def network(w, states, norms):
+    """The network in numpy; norms: is the first, the second hidden layer normalised?"""
+    for layer, normed in zip(('fc1', 'fc2'), norms):
+        states = states @ w[f'{layer}.weight'].T + w[f'{layer}.bias']
+        states = np.maximum(norm(states)[0] if normed else states, 0)
+    return states @ w['fc3.weight'].T + w['fc3.bias']
+
+
+def look_at(make_agent):
+    """How an agent learns, in eight steps of learning on the same 64 transitions.
+
+    norms: whether the two hidden layers are normalised. gradient: whether the target
+    has one. ages: the targets of each step are those of the network as it was so many
+    steps ago; 0: as it is. greedy: whether it takes the action that is best by the
+    network that learns.
+    """
+    rng = np.random.default_rng(5)
+    states, new_states = rng.normal(size=(2, 64, 3))
+    actions, rewards = rng.integers(3, size=64), rng.normal(size=64)
+    agent = make_agent(0.99, 1.0, 0.01, (3,), 64, 3, seed=1)
+    for state, action, reward, state_ in zip(states, actions, rewards, new_states):
+        agent.store_transition(state, action, reward, state_, False)
+    agent.mem_size = 64  # so that each batch is all of them, in any order
+    pairs, before = [], []
+    agent.Q_eval.loss.register_forward_pre_hook(lambda _, pair: pairs.append(pair))
+    for agent.mem_cntr in 64, 65, 999, 1000, 1001, 1500, 1999, 2000:
+        before.append(weights(agent))
+        agent.learn()
+
+    def are(values, tensor):
+        return np.allclose(np.sort(values), tensor.detach().cpu().sort()[0], atol=1e-4)
+
+    norms = [norms for norms in product([True, False], repeat=2) if are(
+        network(before[0], states, norms)[np.arange(64), actions], pairs[0][1])]
+    targets = [rewards + 0.99 * network(w, new_states, norms[0]).max(axis=1)
+               for w in before]
+    ages = [i - j for i, (target, _) in enumerate(pairs) for j in range(i + 1)
+            if are(targets[j], target)]
+    agent.epsilon = 0
+    best = network(weights(agent), states, norms[0]).argmax(axis=1)
+    greedy = [agent.choose_action(state) for state in states] == best.tolist()
+    return dict(norms=norms, ages=ages, greedy=greedy,
+                gradient=pairs[0][0].requires_grad)
+
+
+# Of each variant: the learning rate of the first and last of two games; the steps
+# stored as ends (step 69 is a time-out, step 79 an end); the memory's size; the lowest
+# and highest number in a state; gamma, batch, epsilon's end and decrease, hidden units;
+# and what look_at sees.
+PROJECT = dict(rates=[0.001, 0.00025], ends=[79], memory=100_000, states=[-3, 5],
+               numbers=[0.99, 64, 0.01, 5e-4, 256, 256],
+               norms=[(True, True)], gradient=False, ages=[0] * 8, greedy=True)
+VIDEO = {**PROJECT, 'rates': [0.001, 0.001], 'ends': [69, 79],
+         'norms': [(False, False)], 'gradient': True}
+EXPECTED = {
+    'video-0.003': {**VIDEO, 'rates': [0.003, 0.003]},
+    'video-0.001': VIDEO,
+    'held-target': {**VIDEO, 'gradient': False},
+    'time-outs': {**VIDEO, 'gradient': False, 'ends': [79]},
+    'norm': {**PROJECT, 'rates': [0.001, 0.001]},
+    'defaults': PROJECT,
+    'gradient': {**PROJECT, 'gradient': True},
+    'done': {**PROJECT, 'ends': [69, 79]},
+    'no-norm': {**PROJECT, 'norms': [(False, False)]},
+    # Copied at first, and with 1000 and 2000 steps in the memory.
+    'target': {**PROJECT, 'norms': [(False, False)], 'ages': [0, 1, 2, 0, 1, 2, 3, 0]},
+    'no-replay': {**PROJECT, 'memory': 64},
+    'rescaled': {**PROJECT, 'states': [-1, 1]},
+}
+
+
+@pytest.mark.parametrize('name', player.VARIANTS)
+def test_each_variant_is_what_its_row_says_and_nothing_else(name, play, no_plot):
+    rates = []
+    hook = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: rates.append(optimizer.param_groups[0]['lr']))
+    try:
+        run = play(2, 'game', game=Numbers([1, 70, 10]),
+                   edits=player.VARIANTS[name][-1])
+    finally:
+        hook.remove()
+    agent = run.agent
+    kept = {step: step % len(agent.state_memory) for step in range(16, 80)}
+    assert dict(
+        rates=[rates[0], rates[-1]],
+        ends=[step for step, i in kept.items() if agent.terminal_memory[i]],
+        memory=len(agent.state_memory),
+        states=[agent.state_memory.min(), agent.state_memory.max()],
+        numbers=[agent.gamma, agent.batch_size, agent.eps_min, agent.eps_dec,
+                 agent.Q_eval.fc1_dims, agent.Q_eval.fc2_dims],
+        **look_at(run.Agent)) == EXPECTED[name]
+    assert run.error is None and set(EXPECTED) == set(player.VARIANTS)
+
+
+def test_ten_runs_of_each_row_are_played():
+    assert player.N_GAMES == 500 and player.FINAL_SEEDS == range(10000, 10100)
+    rows = Counter((name, game) for name, game, _ in player.RUNS_TO_PLAY)
+    seeds = {seed for _, _, seed in player.RUNS_TO_PLAY}
+    assert seeds == {*range(70, 80)} and {*rows.values()} == {10}
+    assert len({*player.RUNS_TO_PLAY}) == len(player.RUNS_TO_PLAY)
+    four = [LANDER, POLE, ACROBOT, CAR]
+    only = {'video-0.003': [LANDER], 'no-replay': [LANDER], 'target': [LANDER, POLE],
+            'rescaled': [CAR],
+            'defaults': [*four, LAKE, CLIFF, TAXI]}
+    assert {*rows} == {(name, game) for name in EXPECTED
+                       for game in only.get(name, four)}
+
+
+@pytest.mark.parametrize('game, n_states, limit', [
+    ('LunarLander-v3', 8, 1000), ('CartPole-v1', 4, 500), ('Acrobot-v1', 6, 500),
+    ('MountainCar-v0', 2, 200), ('FrozenLake-v1', 16, 100),
+    ('CliffWalking-v1', 48, 500), ('Taxi-v4', 500, 200)])
+def test_each_game_is_made_with_a_vector_and_a_time_limit(game, n_states, limit):
+    env = eval(player.make(game))
+    assert (env.spec.id, env.spec.max_episode_steps) == (game, limit)
+    assert env.observation_space.shape == (n_states,)
+
+
+def score_of(w, norms, env, seed):
+    """The score of a whole game without random actions."""
+    (state, _), score, over = env.reset(seed=seed), 0, False
+    while not over:
+        action = network(w, np.array([state], dtype=float), norms).argmax()
+        state, reward, terminated, truncated, _ = env.step(int(action))
+        score, over = score + reward, terminated or truncated
+    return score
+
+
+def test_final_games_are_whole_seeded_and_without_random_actions(play, no_plot):
+    run = play(2, 'game', game=Numbers([1, 30, 30, 500, 500]),
+               edits=[player.final_games(range(10000, 10002))])
+    game = Numbers([500, 500])
+    scores = [score_of(weights(run.agent), (True, True), game, seed)
+              for seed in (10000, 10001)]
+    printed = re.findall(r'^greedy (.*)$', run.output, re.M)
+    assert printed == [f'{score:.2f}' for score in scores]
+    assert re.findall(r'^steps (.*)$', run.output, re.M) == ['60']
+    assert len(run.games) == 2 and run.error is None
+
+
+def test_a_run_becomes_a_line_of_its_rounded_scores(play, tmp_path, monkeypatch):
+    for name, value in [('RUNS', tmp_path / 'runs.txt'), ('N_GAMES', 2),
+                        ('FINAL_SEEDS', range(10000, 10002)),
+                        ('commit', lambda: 'c0ffee1+')]:
+        monkeypatch.setattr(player, name, value)
+    player.RUNS.write_text('# a machine\n')
+    player.run('video-0.003', LANDER, 71)
+
+    same = play(2, "gym.make('LunarLander-v3')", seed=71,
+                edits=player.VARIANTS['video-0.003'][-1])
+    finals = [score_of(weights(same.agent), (False, False), gym.make(LANDER), seed)
+              for seed in (10000, 10001)]
+    scores = [*same.scores, *finals]
+    assert any(int(score) != round(score) for score in scores)
+    rounded = [f'{score:.0f}' for score in scores]
+    steps = same.agent.mem_cntr
+    assert player.RUNS.read_text().splitlines() == [
+        '# a machine', f'video-0.003 {LANDER} 71 c0ffee1+ {steps} {" ".join(rounded)}']
+    assert player.finished_runs() == {('video-0.003', LANDER, 71): (
+        [float(score) for score in rounded[:2]],
+        [float(score) for score in rounded[2:]], steps)}
+
+
+def test_what_is_missing_is_played_under_the_name_of_the_machine(tmp_path, monkeypatch):
+    *done, first, second = player.RUNS_TO_PLAY
+    lines = [f'# {player.this_machine()}', '# another machine',
+             *(f'{name} {game} {seed} - 1 0' for name, game, seed in done)]
+    played = []
+    monkeypatch.setattr(player, 'RUNS', tmp_path / 'runs.txt')
+    monkeypatch.setattr(player, 'run', lambda *job: played.append(job))
+    player.RUNS.write_text('\n'.join(lines) + '\n')
+    for _ in range(2):
+        player.play_missing()
+    assert sorted(played) == sorted([first, second] * 2)
+    assert player.RUNS.read_text().splitlines() == [*lines, lines[0]]
+
+
+@pytest.mark.skipif(not shutil.which('git'), reason='there is no git')
+def test_commit_is_that_of_the_repository_and_plus_means_edited_code(
+        tmp_path, monkeypatch):
+    def git(*arguments):
+        return subprocess.check_output(
+            ['git', '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments],
+            cwd=tmp_path, text=True).strip()
+
+    monkeypatch.setattr(player, 'ROOT', tmp_path)
+    (tmp_path / 'tests' / 'study').mkdir(parents=True)
+    not_code = ['README.md', 'tests/study/runs.txt', 'tests/test_agent.py']
+    code = ['utils.py', 'tests/study/player.py']
+    files = [tmp_path / name for name in (*not_code, *code)]
+    git('init', '-q')
+    for file in files:
+        file.write_text('1')
+    git('add', '.')
+    git('-c', 'commit.gpgsign=false', 'commit', '-q', '-m', 'one')
+    whole = git('rev-parse', 'HEAD')
+    for file, edited in zip(files, [False] * 3 + [True] * 2, strict=True):
+        file.write_text('two')
+        short = player.commit()
+        assert len(short) >= 7 and whole.startswith(short.removesuffix('+'))
+        assert short.endswith('+') == edited
+        file.write_text('1')
+
+
+def test_lines_of_the_file_are_whole_and_each_run_is_there_once():
+    lines = player.RUNS.read_text(encoding='utf-8').splitlines()
+    jobs = []
+    for line in lines:
+        if not line.startswith('# '):
+            name, game, seed, commit, steps, *scores = line.split(' ')
+            jobs.append((name, game, int(seed)))
+            assert re.fullmatch(r'-|[0-9a-f]{7,}\+?', commit) and steps.isdigit()
+            assert len([int(score) for score in scores]) == 600
+    assert len(jobs) == len(set(jobs)) and set(jobs) <= set(player.RUNS_TO_PLAY)
+
+
+@pytest.mark.parametrize('edit, said', [
+    ((player.MAIN, 'no such line', ''), 'no such line.* 0 times, not once'),
+    ((player.MAIN, 'score', ''), 'score.* main_lunar_lander.py [1-9][0-9]* times'),
+    (player.number('no_such_name', 1), 'no_such_name.* 0 times, not once')])
+def test_edit_that_does_not_fit_just_once_is_named(edit, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        player.edited(tmp_path, [edit])
+
+
+@pytest.mark.parametrize('old', ['lr=0.0002', 'lr = 2e-4', 'lr=100_000', 'lr=10 ** 5'])
+@pytest.mark.parametrize('after', [',  # why', ')', '  # why', ''])
+def test_number_is_replaced_whole_however_it_is_written(old, after):
+    _, pattern, new = player.number('lr', 7)
+    assert pattern.sub(new, f'{old}{after}\n') == f'lr=7{after}\n'
