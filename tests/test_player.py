@@ -70,7 +70,7 @@ def look_at(make_agent):
     rng = np.random.default_rng(5)
     states, new_states = rng.normal(size=(2, 64, 3))
     actions, rewards = rng.integers(3, size=64), rng.normal(size=64)
-    agent = make_agent(0.99, 1.0, 0.01, (3,), 64, 3, seed=1)
+    agent = make_agent(0.99, 1.0, 0.01, (3,), 64, 3, eps_end=0.01, seed=1)
     for state, action, reward, state_ in zip(states, actions, rewards, new_states):
         agent.store_transition(state, action, reward, state_, False)
     agent.mem_size = 64  # so that each batch is all of them, in any order

@@ -94,7 +94,7 @@ def test_each_edit_is_what_its_name_says_and_nothing_else(name, tmp_path, monkey
     player.edited(tmp_path, speed.EDITS[name])
     make_agent = runpy.run_path(str(tmp_path / player.AGENT))['Agent']
     seen = look_at(make_agent)
-    agent = make_agent(0.99, 1.0, 0.001, (3,), 64, 3)
+    agent = make_agent(0.99, 1.0, 0.001, (3,), 64, 3, eps_end=0.01)
     try:
         agent.store_transition(np.full(3, np.nan), 0, 0, np.zeros(3), False)
         checked = False
