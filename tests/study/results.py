@@ -223,23 +223,23 @@ def page():
             f'lost. -->\n{written}')
 
 
-def draw(filename, panels, ranged):
+def draw(filename, panels, ranged, shape, size):
     """Draw 100-game averages: the median over the seeds, and the range of some.
 
-    panels: [(game, {variant: label, ...}), ...], two in a row.
-    ranged: the variants with a range.
+    panels: [(game, {variant: label, ...}), ...]; ranged: the variants with a range.
+    shape: rows and columns of panels. size: width and height in inches.
     """
-    fig = Figure(figsize=(6.4, 1 + 1.3 * len(panels)), layout='constrained')
+    fig = Figure(figsize=size, layout='constrained')
     x, lines = np.arange(100, 501), {}
-    for ax, (game, shown) in zip(fig.subplots(len(panels) // 2, 2).flat, panels):
-        ax.set(title=game, xlabel='Game', xticks=range(100, 501, 100))
+    for ax, (game, shown) in zip(np.ravel(fig.subplots(*shape, sharex=True)), panels):
+        ax.set(title=short(game), xticks=range(100, 501, 100))
         for name, label in shown.items():
             if runs := ten_runs(name, game):
                 color = COLORS[name]
                 curves = np.array([averages(run.scores) for run in runs])
                 low, high = curves.min(axis=0), curves.max(axis=0)
                 if name in ranged:
-                    ax.fill_between(x, low, high, color=color, alpha=0.07)
+                    ax.fill_between(x, low, high, color=color, alpha=0.12)
                     ax.plot(x, low, x, high, color=color, linewidth=0.8)
                 lines[label], = ax.plot(x, np.median(curves, axis=0), color=color,
                                         linewidth=3.5 if name == 'defaults' else 2)
@@ -247,16 +247,20 @@ def draw(filename, panels, ranged):
         if game == ACROBOT:  # the video's code ends at -500
             ax.set_ylim(-200, -70)
     lines['solved'] = solved  # the last in the legend
-    fig.suptitle('Average of the last 100 games, ten seeds')
-    fig.legend(lines.values(), lines, loc='outside lower center', ncols=2)
+    fig.supxlabel('Game', fontsize='medium')
+    fig.supylabel('Average of the last 100 games', fontsize='medium')
+    fig.legend(lines.values(), lines, loc='outside upper center', ncols=2)
     fig.savefig(PICTURES / filename, dpi=200)
 
 
 if __name__ == '__main__':
     PAGE.write_text(page(), encoding='utf-8')
     ladder = {name: VARIANTS[name][0] for name in LADDER}
-    draw('study.png', [(game, ladder) for game in FOUR], ranged=[LADDER[0], LADDER[-1]])
-    pole = {'no-norm': 'no layer normalisation', 'norm': 'constant rate',
-            'defaults': 'this project'}
-    lander = {'no-replay': 'memory of 64', 'defaults': 'this project'}
-    draw('experiments.png', [(POLE, pole), (LANDER, lander)], ranged={**pole, **lander})
+    draw('study.png', [(game, ladder) for game in FOUR], [LADDER[0], LADDER[-1]],
+         shape=(2, 2), size=(6.4, 5))
+    experiments = {'no-norm': (POLE, 'no layer normalisation'),
+                   'norm': (POLE, 'constant rate'), 'no-replay': (LANDER, 'memory of 64')}
+    draw('experiments.png', [
+        (game, {'defaults': 'this project', name: label})
+        for name, (game, label) in experiments.items()],
+        [*experiments, 'defaults'], shape=(3, 1), size=(5, 4.8))
