@@ -138,10 +138,10 @@ def beside_zoo():
         runs = ten_runs('defaults', game)
         ours.append((np.median(measures(runs, SOLVED[game])[2]),
                      np.median([run.steps for run in runs])))
-    return [[label, *(f'{score:.0f} after {steps / 1000:.0f},000 steps'
+    return [[label, *(f'{score:.0f}; {steps / 1000:.0f}k'
                       for score, steps in pairs)]
             for label, pairs in [('final network', ours),
-                                 ("RL Zoo's, tuned, one run each", ZOO.values())]]
+                                 ("RL Zoo's, one tuned run", ZOO.values())]]
 
 
 def overview():
@@ -151,7 +151,7 @@ def overview():
         row = [VARIANTS[name][0]]
         for game in FOUR:
             at, ends, _ = measures(ten_runs(name, game), SOLVED[game])
-            row.append(f'{np.isfinite(at).sum()}/{len(at)}, {np.median(ends):.0f}')
+            row.append(f'{np.isfinite(at).sum()}; {np.median(ends):.0f}')
         rows.append(row)
     heads = [f'{short(game)}, {SOLVED[game]}' for game in FOUR]
     lines = markdown(['', *heads], [*rows, *beside_zoo()])
@@ -249,7 +249,8 @@ def draw(filename, panels, ranged, shape, size):
     lines['solved'] = solved  # the last in the legend
     fig.supxlabel('Game', fontsize='medium')
     fig.supylabel('Average of the last 100 games', fontsize='medium')
-    fig.legend(lines.values(), lines, loc='outside upper center', ncols=2)
+    fig.legend(lines.values(), lines, loc='outside upper center', ncols=2,
+               title='thick: median of ten runs; thin: their range')
     fig.savefig(PICTURES / filename, dpi=200)
 
 
