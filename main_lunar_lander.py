@@ -11,16 +11,16 @@ if __name__ == '__main__':
     T.set_num_threads(1)  # so that a seed gives the same run on any number of cores
     seed = 77  # another number, or None, gives another run
     env = gym.make('LunarLander-v3')  # the video: v2
-    # To change states, actions or ends, wrap env here: then the recording has it, too.
+    # To change states, actions or ends of games, wrap env here: the recording needs it.
     check_space(env.action_space)
     agent = Agent(
-        gamma=0.99,  # what a reward is worth if it comes a step later
+        gamma=0.99,  # a reward that comes one step later counts 0.99 times as much
         epsilon=1.0,  # probability of a random action at first
         batch_size=64,  # transitions in a step of learning; a larger batch takes longer
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
         eps_end=0.01,  # probability of a random action in the end; 0 stops exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
-        # the video: 0.003; at its end it recommends 0.001 or a little less
+        # the video: 0.003; at its end it advises 0.001 or a little lower
         lr=0.001,  # learning rate at first: how far a step of learning moves weights
         seed=seed)  # max_mem_size and eps_dec can be given, too; Agent has defaults
     scores, eps_history = [], []
@@ -31,8 +31,9 @@ if __name__ == '__main__':
 
     optimizer = agent.Q_eval.optimizer
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early
-        # not in the video: the learning rate starts at lr and falls. It is large at
-        # first, to learn fast, and small at the end, to keep what was learned.
+        # not in the video: the learning rate falls from lr (the optimizer's default) to
+        # 0. It is large at first, to learn fast, and small at the end, to keep what was
+        # learned. The square makes it fall sooner.
         remaining = max(0, 1 - i / n_games)  # share of n_games still to play
         optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
         score = 0.0
@@ -44,7 +45,7 @@ if __name__ == '__main__':
             # the video: one flag, done
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
-            score += reward  # change rewards below this line: the score stays the game's
+            score += reward  # change rewards below this line: the score stays plain
             # the video: done; but a game cut off by time could have gone on
             agent.store_transition(observation, action, reward,
                                    observation_, terminated)

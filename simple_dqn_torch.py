@@ -53,15 +53,16 @@ class DeepQNetwork(nn.Module):
 class Agent:
     """Has a network, a replay memory, a way to choose actions and one to learn.
 
-    What each hyperparameter does is said in main_lunar_lander.py.
+    What the other hyperparameters do is said in main_lunar_lander.py.
 
-    gamma, epsilon: from 0 to 1. eps_end: from 0 to epsilon. eps_dec: 0 or more.
-    lr: above 0.
+    max_mem_size: transitions remembered; with fewer, it forgets sooner.
+    eps_dec: what epsilon loses in each step of learning; 0 or more.
+    gamma, epsilon: from 0 to 1. eps_end: from 0 to epsilon. lr: above 0.
     input_dims: shape of a state, which is a vector: (8,) for LunarLander.
     n_actions: 1 or more; the actions are 0 to n_actions - 1.
     batch_size: from 1 to max_mem_size.
     seed: the same seed gives the same initial weights, random actions and batches. It
-        is torch's seed too, since torch draws the weights. None: each agent differs.
+        is torch's seed too, since torch draws the weights. None: new ones each time.
 
     Raises ValueError for an argument outside its range, and for a size or a number of
     actions that is not a whole number.
@@ -122,6 +123,7 @@ class Agent:
         """
         check_observation(self, observation)
         if self.rng.random() > self.epsilon:
+            # the video: [observation], a batch of one; a single state will do
             state = T.as_tensor(observation, dtype=T.float32, device=self.Q_eval.device)
             with T.no_grad():
                 actions = self.Q_eval(state)
@@ -132,7 +134,7 @@ class Agent:
         return action
 
     def learn(self):
-        """One step of Q-learning on a random batch. Epsilon falls, never below eps_end.
+        """One step of Q-learning on a random batch. Epsilon falls, never below eps_min.
 
         Moves Q(s, a), the value of the action taken, towards a target. The target is
         r + gamma * max_a' Q(s', a'), or r alone if the next state s' is terminal.
@@ -162,8 +164,8 @@ class Agent:
         # for each state; batch_index names the rows, action_batch the place in each.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
-        # Compute the target: the reward plus gamma times the best next value. It gets
-        # no gradient, since only the estimate should move (Mnih's eq. 2).
+        # Compute the target: the reward plus gamma times the best next value. No
+        # gradient flows through it: only the estimate should move (Mnih's eq. 2).
         with T.no_grad():  # the video: a gradient flows through the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0  # after the end of a game no reward follows
@@ -179,8 +181,7 @@ class Agent:
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
 
 
-# The agent is complete. What follows makes a run repeatable, and refuses input that
-# would do harm later or unnoticed.
+# The agent is complete. What follows makes runs repeatable and refuses bad input.
 def seed_torch_and_make_rng(seed):
     """Seed torch, unless seed is None; return a generator of random numbers."""
     if seed is not None:
@@ -227,9 +228,9 @@ def check_observation(agent, observation):
 def check_transition(agent, state, action, reward, state_, terminal):
     """Refuse, before anything is stored, what would spoil the agent's memory."""
     shape = agent.state_memory.shape[1:]
-    # Learning squares numbers. The square of one above 1e18 may overflow a float32. NaN
-    # is refused as well: it is never <= a number. float(): compared with a float16,
-    # 1e18 would become infinite.
+    # Learning squares numbers, and the square of one above 1e18 may overflow a float32.
+    # NaN is refused as well, since it is not <= any number. float() is there because
+    # 1e18 would become infinite when compared with a float16.
     largest = 1e18
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and float(np.abs(value).max()) <= largest,

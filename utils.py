@@ -100,7 +100,7 @@ def solved_score(env):
     """The average score that solves a game, or None.
 
     None if the game names none, or if a wrapper may have changed the rewards, so that
-    the scores are in other units. Options of gym.make(...) are not looked at.
+    the scores are in other units. What an option of gym.make(...) changes is not seen.
     """
     spec = env.spec
     while isinstance(env, gym.Wrapper):
@@ -145,8 +145,8 @@ def record_game(agent, env, filename):
     is random.
     Returns a text: filename and score, or why there is no recording.
 
-    It resets env with seed 0, and later games in env go on from there. So record after
-    training: during it, each recording would make the same games come again.
+    It seeds env anew. So record after training: during it, the same games would come
+    again after each recording.
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
@@ -162,7 +162,7 @@ def record_game(agent, env, filename):
 
 def draw_game(agent, env):
     """Play one game in env: its pictures, the milliseconds of each, and its score."""
-    env.unwrapped.render_mode = 'rgb_array'  # not in training: drawing is slow
+    env.unwrapped.render_mode = 'rgb_array'  # only now: drawing slows training
     fps = env.metadata.get('render_fps') or 30  # steps a second
     skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
 

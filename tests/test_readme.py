@@ -61,11 +61,11 @@ def test_pictures_are_those_of_the_script_as_it_stands():
 
 
 @pytest.mark.parametrize('name, game, words', [
-    ('no-norm', POLE, 'averages end between {} and {} (seed 77: {}), not'),
-    ('defaults', POLE, 'not {} and {}. The lines'),
-    ('norm', POLE, 'averages end between {} and {} (seed 77: {}).'),
-    ('no-replay', LANDER, 'the ten end between {} and {} (seed 77: {}), not'),
-    ('defaults', LANDER, 'not {} and {}. <img')])
+    ('no-norm', POLE, 'averages lie between {} and {} (seed 77: {}) instead'),
+    ('defaults', POLE, 'instead of {} and {}. The lines'),
+    ('norm', POLE, 'averages lie between {} and {} (seed 77: {}).'),
+    ('no-replay', LANDER, 'the ten lie between {} and {} (seed 77: {}) instead'),
+    ('defaults', LANDER, 'instead of {} and {}. <img')])
 def test_ranges_of_the_experiments_are_those_of_the_study(name, game, words):
     ends = [f'{np.mean(run.scores[-100:]):.0f}' for run in ten_runs(name, game)]
     low, high = min(ends, key=float), max(ends, key=float)
@@ -73,20 +73,16 @@ def test_ranges_of_the_experiments_are_those_of_the_study(name, game, words):
 
 
 @pytest.mark.parametrize('name, game, n_solved, words', [
-    ('no-norm', POLE, 1, 'One run is solved (475), not ten'),
-    ('defaults', POLE, 10, 'One run is solved (475), not ten'),
+    ('no-norm', POLE, 1, 'One run is solved (475) instead of ten'),
+    ('defaults', POLE, 10, 'One run is solved (475) instead of ten'),
     ('norm', POLE, 0, 'No run is solved'),
     ('no-replay', LANDER, 8, "Eight of the lander's runs are solved, later"),
-    ('defaults', CAR, 8, 'eight of ten runs are solved, one never finds the flag'),
-    ('rescaled', CAR, 10, 'all ten are, at game 252 or sooner')])
+    ('defaults', CAR, 8, 'two of ten runs are not solved'),
+    ('rescaled', CAR, 10, 'all ten are, by game 252:')])
 def test_as_many_runs_are_solved_as_said(name, game, n_solved, words):
     at, *_ = measures(ten_runs(name, game), SOLVED[game])
     assert np.isfinite(at).sum() == n_solved and words in WORDS
-    if name == 'rescaled':
-        assert max(at) == 252
-    if name == 'defaults' and game == CAR:
-        never = [max(run.scores) == -200 for run in ten_runs(name, game)]
-        assert sum(never) == 1
+    assert name != 'rescaled' or max(at) == 252
 
 
 def test_normal_scores_are_medians_of_the_study():

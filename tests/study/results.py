@@ -226,13 +226,15 @@ def page():
 def draw(filename, panels, ranged, shape, size):
     """Draw 100-game averages: the median over the seeds, and the range of some.
 
-    panels: [(game, {variant: label, ...}), ...]; ranged: the variants with a range.
+    panels: [(title, game, {variant: label, ...}), ...].
+    ranged: the variants with a range.
     shape: rows and columns of panels. size: width and height in inches.
     """
     fig = Figure(figsize=size, layout='constrained')
     x, lines = np.arange(100, 501), {}
-    for ax, (game, shown) in zip(np.ravel(fig.subplots(*shape, sharex=True)), panels):
-        ax.set(title=short(game), xticks=range(100, 501, 100))
+    every_ax = np.ravel(fig.subplots(*shape, sharex=True))
+    for ax, (title, game, shown) in zip(every_ax, panels):
+        ax.set(title=title, xticks=range(100, 501, 100))
         for name, label in shown.items():
             if runs := ten_runs(name, game):
                 color = COLORS[name]
@@ -257,11 +259,11 @@ def draw(filename, panels, ranged, shape, size):
 if __name__ == '__main__':
     PAGE.write_text(page(), encoding='utf-8')
     ladder = {name: VARIANTS[name][0] for name in LADDER}
-    draw('study.png', [(game, ladder) for game in FOUR], [LADDER[0], LADDER[-1]],
-         shape=(2, 2), size=(6.4, 5))
+    draw('study.png', [(short(game), game, ladder) for game in FOUR],
+         [LADDER[0], LADDER[-1]], shape=(2, 2), size=(6.4, 5))
     experiments = {'no-norm': (POLE, 'no layer normalisation'),
                    'norm': (POLE, 'constant rate'), 'no-replay': (LANDER, 'memory of 64')}
     draw('experiments.png', [
-        (game, {'defaults': 'this project', name: label})
+        (f'{short(game)}: {label}', game, {'defaults': 'this project', name: label})
         for name, (game, label) in experiments.items()],
         [*experiments, 'defaults'], shape=(3, 1), size=(5, 4.8))
