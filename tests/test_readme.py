@@ -86,7 +86,8 @@ def test_as_many_runs_are_solved_as_said(name, game, n_solved, words):
 
 
 def test_normal_scores_are_medians_of_the_study():
-    head, scores = re.search(r'^\| Games (.*)\n.*\n\| Score (.*)$', README, re.M).groups()
+    head, scores = re.search(
+        r'^\| Games (.*)\n.*\n\| Score (.*)$', README, re.M).groups()
     runs = [run.scores for run in ten_runs('defaults', LANDER)]
     medians = [np.median([run[int(first) - 1:int(last)] for run in runs])
                for first, last in re.findall(r'(\d+)–(\d+)', head)]
@@ -109,8 +110,9 @@ def test_figures_below_the_table_are_those_of_the_study():
         at, ends, _ = measures(ten_runs('defaults', game), SOLVED[game])
         solved += np.isfinite(at).sum()
         below += sum(np.isfinite(at) & (np.array(ends) < SOLVED[game]))
-    assert (f"Of this project's {solved} solved runs, {('none', 'one', 'two', 'three')[below]} "
-            'end below the number.') in WORDS
+    below = ('none', 'one', 'two', 'three')[below]
+    said = f"Of this project's {solved} solved runs, {below} end below the number."
+    assert said in WORDS
 
 
 def test_table_and_first_experiment_are_those_of_the_study():

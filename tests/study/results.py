@@ -262,7 +262,8 @@ if __name__ == '__main__':
     draw('study.png', [(short(game), game, ladder) for game in FOUR],
          [LADDER[0], LADDER[-1]], shape=(2, 2), size=(6.4, 5))
     experiments = {'no-norm': (POLE, 'no layer normalisation'),
-                   'norm': (POLE, 'constant rate'), 'no-replay': (LANDER, 'memory of 64')}
+                   'norm': (POLE, 'constant rate'),
+                   'no-replay': (LANDER, 'memory of 64')}
     draw('experiments.png', [
         (f'{short(game)}: {label}', game, {'defaults': 'this project', name: label})
         for name, (game, label) in experiments.items()],
