@@ -36,6 +36,12 @@ def pytest_configure(config):
         '__module__ attribute:DeprecationWarning')
 
 
+def press_ctrl_c(times):
+    """As if somebody pressed Ctrl-C so many times."""
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
 def drawn():
     """A list that gets every figure that is saved meanwhile."""

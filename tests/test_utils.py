@@ -12,7 +12,7 @@ import pytest
 import torch as T
 from PIL import Image
 
-from conftest import Doubled, Homemade, drawn
+from conftest import Doubled, Homemade, drawn, press_ctrl_c
 from simple_dqn_torch import Agent
 from utils import (new_folder, plot_learning_curve, record_game, save_network,
                    solved_score, until_ctrl_c)
@@ -151,16 +151,11 @@ def test_where_no_folder_can_be_made_it_is_said(tmp_path, monkeypatch):
         new_folder(Homemade())
 
 
-def press():
-    signal.raise_signal(signal.SIGINT)
-
-
 def count_until(presses, seen, leave=lambda: None):
     """Go through 0 to 4; in 2 press Ctrl-C so often, and then leave."""
     for i in until_ctrl_c(range(5)):
         if i == 2:
-            for _ in range(presses):
-                press()
+            press_ctrl_c(presses)
         seen.append(i)
         if i == 2 and leave() == 'break':
             break
@@ -178,7 +173,7 @@ def test_ctrl_c_ends_a_loop_between_two_items_and_then_is_as_before(
         count_until(presses, seen, leave)
     assert seen == wanted
     with pytest.raises(KeyboardInterrupt):
-        press()
+        press_ctrl_c(1)
 
 
 def test_ctrl_c_that_is_ignored_stays_ignored():
