@@ -27,7 +27,7 @@ if __name__ == '__main__':
     n_games = 500  # the learning rate falls towards 0 over these games
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
     folder = new_folder(env)  # not in the video: a folder for each run
-    print(f'saving to {folder} after each game; Ctrl-C ends training early', flush=True)
+    print(f'saving to {folder}; Ctrl-C ends training after the running game', flush=True)
 
     optimizer = agent.Q_eval.optimizer
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 # Wrappers that leave the rewards as they are; gym.make puts the last three around.
-KEEP_REWARDS = (gym.ObservationWrapper, gym.ActionWrapper, gym.wrappers.TimeLimit,
+KEEP_REWARDS = (gym.ObservationWrapper, gym.ActionWrapper,
+                gym.wrappers.RecordEpisodeStatistics, gym.wrappers.TimeLimit,
                 gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
 
 
@@ -28,9 +29,10 @@ def new_folder(env):
     It is named after the game: runs/LunarLander, then runs/LunarLander-2, and so on.
     Raises OSError if it cannot be made.
     """
+    name = game_name(env)
     Path('runs').mkdir(exist_ok=True)
     for i in count(1):
-        folder = Path('runs', game_name(env) if i == 1 else f'{game_name(env)}-{i}')
+        folder = Path('runs', name if i == 1 else f'{name}-{i}')
         try:
             folder.mkdir()
             return folder
@@ -47,9 +49,13 @@ def until_ctrl_c(items):
     """Go through items; once Ctrl-C has come, stop before the next one.
 
     A second Ctrl-C breaks off at once. Where Ctrl-C is ignored, it stays ignored.
+    Belongs in the line of a for loop: Ctrl-C is as before once that loop is left.
     Raises ValueError in a thread, since only the main thread gets Ctrl-C.
     """
     before = signal.getsignal(signal.SIGINT)
+    if before in (signal.SIG_IGN, None):  # nohup, or & in a script; or not Python's
+        yield from items
+        return
     pressed = False
 
     def stop_later(signum, frame):
@@ -57,8 +63,7 @@ def until_ctrl_c(items):
         pressed = True
         signal.signal(signal.SIGINT, before)  # for the second one
 
-    if before != signal.SIG_IGN:  # nohup, or & in a script, ignores it
-        signal.signal(signal.SIGINT, stop_later)
+    signal.signal(signal.SIGINT, stop_later)
     try:
         for item in items:
             yield item
@@ -141,8 +146,8 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
 def record_game(agent, env, filename):
     """Play one game in env and write it as a GIF at natural speed.
 
-    At most 400 pictures, about 1 MB. The agent's epsilon still applies; at 0, no action
-    is random.
+    At most 400 pictures, of at most 400 by 400. The agent's epsilon still applies; at
+    0, no action is random.
     Returns a text: filename and score, or why there is no recording.
 
     It seeds env anew. So record after training: during it, the same games would come
@@ -153,7 +158,8 @@ def record_game(agent, env, filename):
     try:
         frames, durations, played = draw_game(agent, env)
     except Exception as error:  # whatever another package's game may raise
-        return (f'no {filename}: the game could not be drawn: {error!r}. It may help '
+        return (f'no {filename}: the game could not be played and drawn: '
+                f'{error!r}. It may help '
                 "to put render_mode='rgb_array' inside gym.make(...).")
     frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
                    duration=durations)
@@ -168,19 +174,20 @@ def draw_game(agent, env):
 
     observation, info = env.reset(seed=0)
     frames, n_steps, score = [], 0, 0.0
-    terminated = truncated = False
-    while not (terminated or truncated) and len(frames) < 400:
-        action = agent.choose_action(observation)
+    done = False
+    while not done and len(frames) < 400:
+        action = agent.choose_action(np.copy(observation))  # as in training
         observation, reward, terminated, truncated, info = env.step(action)
+        done = terminated or truncated
         n_steps += 1
         score += reward
         picture = env.render()  # drawn even if not kept: flames fade only when drawn
-        if n_steps % skip == 0 or terminated or truncated:
+        if n_steps % skip == 0 or done:
             frame = ImageOps.contain(Image.fromarray(picture), (400, 400))
             frames.append(frame.quantize(colors=64))
 
     # Milliseconds for each picture, in the steps of 10 that a GIF has.
     durations = [round(1000 * skip / fps, -1)] * len(frames)
     durations[-1] = 2000  # the last one stays
-    played = 'a game' if terminated or truncated else 'start of a game'
+    played = 'a game' if done else 'start of a game'
     return frames, durations, f'{played}, score {score:.2f}'

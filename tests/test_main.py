@@ -39,7 +39,7 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     np.testing.assert_allclose(score, three.scores, atol=0.0051)
     first, *_, saved, last = three.output.splitlines()
     folder = Path('runs', 'LunarLander')
-    assert first == f'saving to {folder} after each game; Ctrl-C ends training early'
+    assert first == f'saving to {folder}; Ctrl-C ends training after the running game'
     assert saved == f'saved network.pt and learning_curve.png in {folder}'
     recording = re.escape(str(folder / 'recording.gif'))
     assert re.fullmatch(rf'{recording} \(a game, score {NUMBER}\)', last)
@@ -49,12 +49,6 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     assert 'solved: 200' in lines
     for label, values in ('epsilon', epsilon), ('score', score):
         np.testing.assert_allclose(lines[label].T, [number, values], atol=0.0051)
-
-
-def test_the_numbers_are_those_of_the_video(three):
-    agent = three.agent
-    numbers = [agent.gamma, agent.batch_size, agent.mem_size, agent.eps_min]
-    assert [*numbers, agent.eps_dec] == [0.99, 64, 100000, 0.01, 5e-4]
 
 
 @pytest.mark.parametrize('edit, n_games, last_rate', [
@@ -204,29 +198,6 @@ def test_whatever_ends_a_run_no_more_than_the_running_game_is_lost(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_reader_can_keep_the_best_network(play):
-    rewards = iter([0.0, 5.0, 1.0, 2.0])  # of each game
-    now = []
-
-    def on_step(game):
-        if game.array[0] == 1 and game.n_games > 1:
-            now.append(next(rewards, 0.0))
-        return now[-1] / 70 if now else None
-
-    kept = []
-    saves = (player.MAIN, "        save_network(", """\
-        if avg_score > best:
-            best = avg_score
-            kept.append(agent.Q_eval.fc3.bias.tolist())
-            save_network(""")
-    run = play(4, 'game', game=Homemade(length=70, on_step=on_step), edits=[saves],
-               kept=kept, best=-1000)
-    assert len(kept) == 2  # averages 0, 2.5, 2, 2
-    saved = T.load(run.cwd / 'runs/Homemade/network.pt')['fc3.bias'].tolist()
-    assert saved == kept[-1] != run.agent.Q_eval.fc3.bias.tolist()
-    check_files(run.cwd, 'Homemade')
-
-
 class NeverDrawn(Homemade):
     """Sets up its drawing only if it is made with a render mode."""
 
@@ -280,9 +251,8 @@ def test_a_run_that_cannot_be_saved_ends_and_leaves_no_part(play):
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='it has other signals')
-@pytest.mark.parametrize('ended_by, files', [
-    ('SIGINT', FILES), ('SIGKILL', ['network.pt'])])
-def test_a_stopped_program_keeps_the_games_played(start, tmp_path, ended_by, files):
+@pytest.mark.parametrize('ended_by', ['SIGINT', 'SIGKILL'])
+def test_a_stopped_program_keeps_the_games_played(start, tmp_path, ended_by):
     with start(500) as process:
         for i, line in enumerate(process.stdout):
             if i == 2:  # two games are over
@@ -291,4 +261,5 @@ def test_a_stopped_program_keeps_the_games_played(start, tmp_path, ended_by, fil
     assert i < 50  # each line comes at once, though piped
     if ended_by == 'SIGINT':
         assert process.returncode == 0 and 'recording.gif (a game' in line
-    check_files(tmp_path, 'LunarLander', files=files)
+        check_files(tmp_path, 'LunarLander')
+    assert T.load(tmp_path / 'runs/LunarLander/network.pt')

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch as T
 
+from conftest import Homemade
 from player import CAR, FOUR, LANDER, MAIN, N_GAMES, NO_NORM, POLE, ROOT
 from results import (
     FINISHED, SOLVED, averages, measures, middling_seed, overview, ten_runs)
@@ -133,6 +134,28 @@ def test_large_rewards_and_states_are_made_smaller():
         env.reset(seed=1)
     (small, reward, *_), (large, *_) = games['env'].step(0), plain.step(0)
     assert reward == 1 / 100 and np.allclose(small, large / 100)
+
+
+def test_a_reader_can_keep_the_best_network(play):
+    rewards = iter([0.0, 5.0, 1.0, 2.0])  # of each game
+    now = []
+
+    def on_step(game):
+        if game.array[0] == 1 and game.n_games > 1:
+            now.append(next(rewards, 0.0))
+        return now[-1] / 70 if now else None
+
+    kept = []
+    start, = (code for code in SNIPPETS if code.startswith('best = '))
+    saves, = (code for code in SNIPPETS if code.startswith('if avg_score > best:'))
+    saves += '    kept.append(agent.Q_eval.fc3.bias.tolist())\n'
+    lists = '    scores, eps_history = [], []\n'
+    run = play(4, 'game', game=Homemade(length=70, on_step=on_step), kept=kept, edits=[
+        (MAIN, lists, lists + indent(start, 4 * ' ')),
+        (MAIN, re.compile(r'        save_network\(.*\n'), indent(saves, 8 * ' '))])
+    assert len(kept) == 2  # averages 0, 2.5, 2, 2
+    saved = T.load(run.cwd / 'runs/Homemade/network.pt')['fc3.bias'].tolist()
+    assert saved == kept[-1] != run.agent.Q_eval.fc3.bias.tolist()
 
 
 def test_a_one_hot_game_is_trained_watched_and_gone_on_with(play, monkeypatch):

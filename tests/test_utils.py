@@ -36,6 +36,7 @@ def tenth(env):
     (lambda: gym.wrappers.FlattenObservation(tenth(gym.make('FrozenLake-v1'))), None),
     (lambda: Doubled(gym.make('LunarLander-v3')), None),
     (lambda: gym.wrappers.NormalizeReward(gym.make('LunarLander-v3')), None),
+    (lambda: gym.wrappers.RecordEpisodeStatistics(gym.make('Acrobot-v1')), -100),
     (lambda: gym.wrappers.RescaleObservation(gym.make('MountainCar-v0'), -1, 1), -110),
     (lambda: gym.wrappers.TransformAction(
         gym.make('CartPole-v1'), abs, gym.spaces.Discrete(2)), 475),
@@ -75,7 +76,13 @@ def test_plot_shows_both_series_over_the_games(n, game, title, solved, tmp_path)
         assert picture.format == 'PNG' and picture.width >= 1200
 
 
-@pytest.mark.parametrize('wrap', [gym.wrappers.NormalizeObservation, Doubled])
+def reverse(env):
+    """The game with its states turned round, as a view of them."""
+    return gym.wrappers.TransformObservation(
+        env, lambda state: state[::-1], env.observation_space)
+
+
+@pytest.mark.parametrize('wrap', [gym.wrappers.NormalizeObservation, Doubled, reverse])
 def test_recording_is_a_game_of_that_very_env(wrap, tmp_path):
     env = wrap(gym.make('CartPole-v1'))
     env.unwrapped.force_mag = 1.0  # not as gymnasium makes it
@@ -85,7 +92,7 @@ def test_recording_is_a_game_of_that_very_env(wrap, tmp_path):
     said = record_game(agent, env, tmp_path / 'Game.gif')
     (observation, _), score, over = twin.reset(seed=0), 0, False
     while not over:
-        action = agent.choose_action(observation)
+        action = agent.choose_action(np.copy(observation))
         observation, reward, over, _, _ = twin.step(action)
         score += reward
     assert said == f'{tmp_path / "Game.gif"} (a game, score {score:.2f})'
@@ -110,7 +117,7 @@ def test_recording_goes_to_the_end_or_to_400_pictures(
     assert env.unwrapped.n_drawn == n_steps  # skipped ones too: they clear flames
     shown, seconds = [], []
     with Image.open(path) as gif:
-        assert gif.format == 'GIF' and path.stat().st_size < 1_000_000
+        assert gif.format == 'GIF'
         assert gif.info['loop'] == 0  # for ever
         assert gif.size == (400, 133)  # of 900 x 300
         for i in range(gif.n_frames):
@@ -151,19 +158,19 @@ def test_where_no_folder_can_be_made_it_is_said(tmp_path, monkeypatch):
         new_folder(Homemade())
 
 
-def count_until(presses, seen, leave=lambda: None):
+def count_until(presses, seen, leave=None):
     """Go through 0 to 4; in 2 press Ctrl-C so often, and then leave."""
     for i in until_ctrl_c(range(5)):
         if i == 2:
             press_ctrl_c(presses)
         seen.append(i)
-        if i == 2 and leave() == 'break':
+        if i == 2 and leave and leave() == 'break':
             break
 
 
 @pytest.mark.parametrize('presses, leave, error, wanted', [
-    (0, str, None, [0, 1, 2, 3, 4]), (1, str, None, [0, 1, 2]),
-    (2, str, KeyboardInterrupt, [0, 1]), (0, lambda: 'break', None, [0, 1, 2]),
+    (0, None, None, [0, 1, 2, 3, 4]), (1, None, None, [0, 1, 2]),
+    (2, None, KeyboardInterrupt, [0, 1]), (0, lambda: 'break', None, [0, 1, 2]),
     (1, lambda: 1 / 0, ZeroDivisionError, [0, 1, 2]),
     (0, lambda: 1 / 0, ZeroDivisionError, [0, 1, 2])])
 def test_ctrl_c_ends_a_loop_between_two_items_and_then_is_as_before(
