@@ -11,7 +11,7 @@ if __name__ == '__main__':
     T.set_num_threads(1)  # so that a seed gives the same run on any number of cores
     seed = 77  # another number, or None, gives another run
     env = gym.make('LunarLander-v3')  # the video: v2
-    # To change states, actions or ends of games, wrap env here: the recording needs it.
+    # Wrap env here to change states, actions or ends, so that the recording has it too.
     check_space(env.action_space)
     agent = Agent(
         gamma=0.99,  # a reward that comes one step later counts 0.99 times as much
@@ -27,7 +27,7 @@ if __name__ == '__main__':
     n_games = 500  # the learning rate falls towards 0 over these games
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
     folder = new_folder(env)  # not in the video: a folder for each run
-    print(f'saving to {folder}; Ctrl-C ends training after the running game', flush=True)
+    print(f'saving to {folder}; Ctrl-C stops after the running game', flush=True)
 
     optimizer = agent.Q_eval.optimizer
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early

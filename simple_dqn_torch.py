@@ -136,9 +136,9 @@ class Agent:
     def learn(self):
         """One step of Q-learning on a random batch. Epsilon falls, never below eps_min.
 
-        Moves Q(s, a), the value of the action taken, towards a target. The target is
-        r + gamma * max_a' Q(s', a'), or r alone if the next state s' is terminal.
-        Does nothing until the memory holds a batch.
+        Moves Q(s, a), the value of the action a taken in state s, towards a target. The
+        target is r + gamma * max_a' Q(s', a'), with the reward r and the next state s',
+        or r alone if s' is terminal. Does nothing until the memory holds a batch.
 
         Mnih et al. 2013, "Playing Atari with Deep Reinforcement Learning", eq. 2 and
         algorithm 1; Sutton and Barto 2018, "Reinforcement Learning", eq. 6.8.

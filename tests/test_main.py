@@ -39,7 +39,7 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     np.testing.assert_allclose(score, three.scores, atol=0.0051)
     first, *_, saved, last = three.output.splitlines()
     folder = Path('runs', 'LunarLander')
-    assert first == f'saving to {folder}; Ctrl-C ends training after the running game'
+    assert first == f'saving to {folder}; Ctrl-C stops after the running game'
     assert saved == f'saved network.pt and learning_curve.png in {folder}'
     recording = re.escape(str(folder / 'recording.gif'))
     assert re.fullmatch(rf'{recording} \(a game, score {NUMBER}\)', last)

@@ -140,7 +140,7 @@ def beside_zoo():
                      np.median([run.steps for run in runs])))
     return [[label, *(f'{score:.0f}; {steps / 1000:.0f}k'
                       for score, steps in pairs)]
-            for label, pairs in [('final network', ours),
+            for label, pairs in [('final network; training steps', ours),
                                  ("RL Zoo's, one tuned run", ZOO.values())]]
 
 
