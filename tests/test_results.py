@@ -99,7 +99,7 @@ def test_table_has_as_many_p_as_said():
     ('norm', 'time-outs', FOUR, []),
     ('defaults', 'norm', FOUR, []),
     ('video-0.003', 'video-0.001', [], [LANDER]),
-    ('gradient', 'defaults', [POLE, ACROBOT], [ACROBOT, CAR]),
+    ('gradient', 'defaults', [POLE, ACROBOT], [LANDER, ACROBOT, CAR]),
     ('no-norm', 'defaults', [], [LANDER, POLE, CAR]),
     ('done', 'defaults', [], []),
     ('rescaled', 'defaults', [CAR], []),
