@@ -194,6 +194,14 @@ def test_ctrl_c_that_is_ignored_stays_ignored():
     assert seen == [0, 1, 2, 3, 4]
 
 
+def test_ctrl_c_that_is_not_pythons_is_left_alone(monkeypatch):
+    monkeypatch.setattr(signal, 'getsignal', lambda number: None)  # as if embedded
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        count_until(1, seen)
+    assert seen == [0, 1]
+
+
 def test_in_a_thread_it_is_said_that_ctrl_c_cannot_come():
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(ValueError, match='main thread'):
