@@ -45,7 +45,7 @@ if __name__ == '__main__':
             # the video: one flag, done
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
-            score += reward  # change rewards below this line: the score stays plain
+            score += reward  # change rewards below this line: scores stay the game's
             # the video: done; but a game cut off by time could have gone on
             agent.store_transition(observation, action, reward,
                                    observation_, terminated)
