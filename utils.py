@@ -158,9 +158,8 @@ def record_game(agent, env, filename):
     try:
         frames, durations, played = draw_game(agent, env)
     except Exception as error:  # whatever another package's game may raise
-        return (f'no {filename}: the game could not be played and drawn: '
-                f'{error!r}. It may help '
-                "to put render_mode='rgb_array' inside gym.make(...).")
+        return (f'no {filename}: the game could not be played and drawn: {error!r}. '
+                "It may help to put render_mode='rgb_array' inside gym.make(...).")
     frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
                    duration=durations)
     return f'{filename} ({played})'
