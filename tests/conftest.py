@@ -1,4 +1,4 @@
-"""Where the tests find the project, how they play it, and games of their own."""
+"""How the tests play the project, and games of their own."""
 import io
 import os
 import re
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from contextlib import chdir, contextmanager, redirect_stdout
-from pathlib import Path
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -16,8 +15,7 @@ import pytest
 import torch as T
 from matplotlib.figure import Figure
 
-sys.path.insert(0, str(Path(__file__).with_name('study')))
-import player  # noqa: E402 (it is found only now)
+from edits import MAIN, games, write_edited
 
 LANDER = "gym.make('LunarLander-v3')"
 NUMBER = r'(-?\d+\.\d\d)'
@@ -25,15 +23,6 @@ EPISODE = (rf'^episode (\d+) score {NUMBER} average score {NUMBER} '
            rf'epsilon {NUMBER}$')
 signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup … &` ignores it
 T.set_num_threads(1)  # on a busy machine, two can wait for each other for minutes
-
-
-def pytest_configure(config):
-    """Turn every warning into an error, but those of Box2D's own SWIG types."""
-    config.addinivalue_line('filterwarnings', 'error')
-    config.addinivalue_line(
-        'filterwarnings',
-        'ignore:builtin type (SwigPyPacked|SwigPyObject|swigvarlink) has no '
-        '__module__ attribute:DeprecationWarning')
 
 
 def press_ctrl_c(times):
@@ -56,13 +45,14 @@ def drawn():
 def play(tmp_path_factory):
     """Run the edited script in this process, and return what it leaves.
 
-    That is its folder (cwd), output, error, figures, number of threads, and names; and
-    of each game what it prints: number, score, average, epsilon. The script starts with
-    the names in given.
+    made: the game, as code or as an env. Returned are its folder, output, error,
+    figures, number of threads, and as main the names of the script; and of each game
+    what it prints: number, score, average, epsilon.
     """
-    def play(n, make, seed=0, folder=None, edits=(), **given):
+    def play(n, made, seed=0, folder=None, edits=()):
         folder = folder or tmp_path_factory.mktemp('run')
-        player.edited(folder, [*player.games(n, seed, make), *edits])
+        code = made if isinstance(made, str) else 'env_of_the_test'
+        write_edited(folder, [*games(n, seed, code), *edits])
         error, names = None, {}
         T.set_num_threads(2)
         with chdir(folder), drawn() as figures, pytest.MonkeyPatch.context() as patch, \
@@ -71,15 +61,15 @@ def play(tmp_path_factory):
             for script in 'simple_dqn_torch', 'utils':
                 patch.delitem(sys.modules, script, raising=False)
             try:
-                names = runpy.run_path(player.MAIN, given, run_name='__main__')
+                names = runpy.run_path(MAIN, {'env_of_the_test': made}, '__main__')
             except (Exception, KeyboardInterrupt) as caught:
                 error = caught
         n_threads = T.get_num_threads()
         T.set_num_threads(1)
-        output = output.getvalue()
-        games = np.array(re.findall(EPISODE, output, re.M), dtype=float)
-        return SimpleNamespace(cwd=folder, output=output, error=error, games=games,
-                               figures=figures, n_threads=n_threads, **names)
+        printed = np.array(re.findall(EPISODE, output.getvalue(), re.M), dtype=float)
+        return SimpleNamespace(
+            folder=folder, output=output.getvalue(), error=error, figures=figures,
+            n_threads=n_threads, games=printed, main=SimpleNamespace(**names))
     return play
 
 
@@ -87,10 +77,10 @@ def play(tmp_path_factory):
 def start(tmp_path):
     """Start the edited script as a program, without a display; the process."""
     def start(n):
-        player.edited(tmp_path, player.games(n, 0, LANDER))
+        write_edited(tmp_path, games(n, 0, LANDER))
         env = {name: value for name, value in os.environ.items() if name not in (
             'DISPLAY', 'WAYLAND_DISPLAY', 'MPLBACKEND', 'PYTHONUNBUFFERED')}
-        return subprocess.Popen([sys.executable, player.MAIN], cwd=tmp_path, env=env,
+        return subprocess.Popen([sys.executable, MAIN], cwd=tmp_path, env=env,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True)
     return start

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch as T
 
-import player
 from conftest import LANDER, NUMBER, Discrete, Homemade, press_ctrl_c
+from edits import AGENT, MAIN, number
 from simple_dqn_torch import DeepQNetwork
 
 
@@ -36,14 +36,14 @@ def three(play):
 def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     number, score, _, epsilon = three.games.T
     np.testing.assert_array_equal(number, [1, 2, 3])
-    np.testing.assert_allclose(score, three.scores, atol=0.0051)
+    np.testing.assert_allclose(score, three.main.scores, atol=0.0051)
     first, *_, saved, last = three.output.splitlines()
     folder = Path('runs', 'LunarLander')
     assert first == f'saving to {folder}; Ctrl-C stops after the running game'
     assert saved == f'saved network.pt and learning_curve.png in {folder}'
     recording = re.escape(str(folder / 'recording.gif'))
     assert re.fullmatch(rf'{recording} \(a game, score {NUMBER}\)', last)
-    check_files(three.cwd, 'LunarLander')
+    check_files(three.folder, 'LunarLander')
     lines = {line.get_label(): line.get_xydata() for axes in three.figures[0].axes
              for line in axes.lines}
     assert 'solved: 200' in lines
@@ -52,30 +52,30 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
 
 
 @pytest.mark.parametrize('edit, n_games, last_rate', [
-    (player.number('seed', 0), 4, 0.001 / 16),  # nothing but the seed
-    (player.number('lr', 0.003), 4, 0.003 / 16),
-    ((player.AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
+    (number('seed', 0), 4, 0.001 / 16),  # nothing but the seed
+    (number('lr', 0.003), 4, 0.003 / 16),
+    ((AGENT, 'self.parameters(), lr=lr', 'self.parameters(), lr=0.003'),
      4, 0.003 / 16),
-    ((player.AGENT, 'self.lr = lr', 'self.lr = 0.003'), 4, 0.003 / 16),
-    ((player.MAIN, 'range(n_games)', 'range(1)'), 1, 0.001),  # that of the first game
-    ((player.MAIN, 'range(n_games)', 'range(6)'), 6, 0)])  # more games than n_games
+    ((AGENT, 'self.lr = lr', 'self.lr = 0.003'), 4, 0.003 / 16),
+    ((MAIN, 'range(n_games)', 'range(1)'), 1, 0.001),  # that of the first game
+    ((MAIN, 'range(n_games)', 'range(6)'), 6, 0)])  # more games than n_games
 def test_the_learning_rate_falls_from_wherever_it_is_edited_to_0(
         play, edit, n_games, last_rate):
-    run = play(4, 'game', game=Homemade(), edits=[edit])
-    rate = run.agent.Q_eval.optimizer.param_groups[0]['lr']
-    assert len(run.scores) == n_games and rate == pytest.approx(last_rate)
+    run = play(4, Homemade(), edits=[edit])
+    rate = run.main.agent.Q_eval.optimizer.param_groups[0]['lr']
+    assert len(run.main.scores) == n_games and rate == pytest.approx(last_rate)
 
 
 def test_without_a_seed_the_script_runs(play):
-    runs = [play(1, 'game', seed=None, game=Homemade()) for _ in range(2)]
-    first, second = (run.agent.Q_eval.fc1.weight for run in runs)
+    runs = [play(1, Homemade(), seed=None) for _ in range(2)]
+    first, second = (run.main.agent.Q_eval.fc1.weight for run in runs)
     assert not T.equal(first, second)
-    check_files(runs[0].cwd, 'Homemade')
+    check_files(runs[0].folder, 'Homemade')
 
 
 def test_the_recorded_game_is_that_of_the_saved_network(three):
     network = DeepQNetwork(0.0, (8,), 256, 256, 4)
-    network.load_state_dict(T.load(three.cwd / 'runs/LunarLander/network.pt'))
+    network.load_state_dict(T.load(three.folder / 'runs/LunarLander/network.pt'))
     env, score, over = gym.make('LunarLander-v3'), 0, False
     observation, _ = env.reset(seed=0)
     while not over:
@@ -83,7 +83,7 @@ def test_the_recorded_game_is_that_of_the_saved_network(three):
         observation, reward, terminated, truncated, _ = env.step(action)
         score, over = score + reward, terminated or truncated
     assert f'(a game, score {score:.2f})' in three.output
-    assert three.agent.epsilon == 0
+    assert three.main.agent.epsilon == 0
 
 
 def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
@@ -98,22 +98,22 @@ def test_another_game_is_one_edited_line_and_each_run_has_its_own_files(play):
     scores = first.games[:, 1]
     assert len(scores) == 3 and scores.min() >= 8  # a pole takes that long to fall
     # A fallen pole ends each game for good: as many terminal states as games.
-    memory = first.agent.terminal_memory
+    memory = first.main.agent.terminal_memory
     assert memory.sum() == 3 and np.flatnonzero(memory)[-1] == scores.sum() - 1
-    second = play(3, "gym.make('CartPole-v1')", seed=1, folder=first.cwd)
+    second = play(3, "gym.make('CartPole-v1')", seed=1, folder=first.folder)
     assert f'in {Path("runs", "CartPole-2")}\n' in second.output
-    check_files(first.cwd, 'CartPole', 'CartPole-2')
+    check_files(first.folder, 'CartPole', 'CartPole-2')
 
 
 @pytest.fixture(scope='module')
 def short_games(play):
     """105 games of LunarLander, each cut off after 9 steps; seed 1, rate 0.003."""
     return play(105, "gym.make('LunarLander-v3', max_episode_steps=9)", seed=1,
-                edits=[player.number('lr', 0.003)])
+                edits=[number('lr', 0.003)])
 
 
 def test_steps_follow_each_other_and_a_time_limit_is_no_end(short_games):
-    agent = short_games.agent
+    agent = short_games.main.agent
     assert agent.mem_cntr == 105 * 9 and not agent.terminal_memory.any()
     states, new_states = (memory[:105 * 9].reshape(105, 9, 8) for memory in (
         agent.state_memory, agent.new_state_memory))
@@ -129,7 +129,7 @@ def test_steps_follow_each_other_and_a_time_limit_is_no_end(short_games):
 
 
 def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
-    agent, env = short_games.agent, gym.make('LunarLander-v3')
+    agent, env = short_games.main.agent, gym.make('LunarLander-v3')
     env.reset(seed=1)
     for i in range(2):  # one reset a game, drawing on from the seed
         observation, _ = env.reset()
@@ -145,18 +145,20 @@ def test_the_seed_is_that_of_the_game_and_of_the_agent(short_games):
 
 def test_an_end_on_the_last_permitted_step_is_an_end(play):
     run = play(1, "gym.make('Homemade-v0', length=5, max_episode_steps=5)")
-    np.testing.assert_array_equal(run.agent.terminal_memory[:6], [0, 0, 0, 0, 1, 0])
+    ends = run.main.agent.terminal_memory[:6]
+    np.testing.assert_array_equal(ends, [0, 0, 0, 0, 1, 0])
 
 
 def test_arrays_changed_in_place_and_rewards_of_eight_bits_are_trained_right(play):
     game = Homemade(on_step=lambda game: np.int8(-100))
-    run = play(2, 'game', game=game)
+    run = play(2, game)
     rows = np.outer([0, 1, 2, 3, 4] * 2, [1, 0.1])
-    np.testing.assert_allclose(run.agent.state_memory[:10], rows, 1e-6)
-    np.testing.assert_allclose(run.agent.new_state_memory[:10], rows + [1, 0.1], 1e-6)
-    assert run.scores == [-500, -500]
+    agent = run.main.agent
+    np.testing.assert_allclose(agent.state_memory[:10], rows, 1e-6)
+    np.testing.assert_allclose(agent.new_state_memory[:10], rows + [1, 0.1], 1e-6)
+    assert run.main.scores == [-500, -500]
     assert 'recording.gif (a game, score -500.00)' in run.output
-    check_files(run.cwd, 'Homemade')
+    check_files(run.folder, 'Homemade')
     assert game.closed
 
 
@@ -182,18 +184,18 @@ def test_whatever_ends_a_run_no_more_than_the_running_game_is_lost(
             return event()
         return None
 
-    run = play(9, 'game', game=Homemade(length=70, on_step=on_step))
+    run = play(9, Homemade(length=70, on_step=on_step))
     assert repr(run.error) == error
     stopped_later = error == 'None'
     assert len(run.games) == n_finished + stopped_later
-    file = run.cwd / 'runs/Homemade/network.pt'
+    file = run.folder / 'runs/Homemade/network.pt'
     if stopped_later:
-        check_files(run.cwd, 'Homemade')
-        assert run.x == [*range(1, n_finished + 2)]
-        for name, weight in run.agent.Q_eval.state_dict().items():
+        check_files(run.folder, 'Homemade')
+        assert run.main.x == [*range(1, n_finished + 2)]
+        for name, weight in run.main.agent.Q_eval.state_dict().items():
             assert T.equal(T.load(file)[name], weight)
     else:
-        check_files(run.cwd, 'Homemade', files=['network.pt'] if n_finished else [])
+        check_files(run.folder, 'Homemade', files=['network.pt'] if n_finished else [])
         assert n_finished == 0 or T.equal(T.load(file)['fc3.bias'], before[-1])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -211,13 +213,13 @@ class NeverDrawn(Homemade):
     (type('Odd', (Homemade,), {
         'metadata': {'render_modes': ['rgb_array'], 'render_fps': 'slow'}})(), 'str')])
 def test_a_game_that_cannot_be_drawn_ends_its_run_well(play, game, said):
-    run = play(1, 'game', game=game)
+    run = play(1, game)
     *_, saved, last = run.output.splitlines()
     name = type(game).__name__
     assert run.error is None and game.closed and saved.startswith('saved network.pt')
     assert last.startswith(f'no {Path("runs", name, "recording.gif")}: ')
     assert said in last and "render_mode='rgb_array' inside gym.make(...)" in last
-    check_files(run.cwd, name, files=FILES - {'recording.gif'})
+    check_files(run.folder, name, files=FILES - {'recording.gif'})
 
 
 SPACE = 'env.action_space must be Discrete(n) of gymnasium and start at 0, got '
@@ -226,28 +228,27 @@ SPACE = 'env.action_space must be Discrete(n) of gymnasium and start at 0, got '
 @pytest.mark.parametrize('make, wanted', [
     ("gym.make('LunarLander-v3', continuous=True)", f'{SPACE}Box(-1.0, 1.0, (2,)'),
     ("gym.make_vec('CartPole-v1', num_envs=2)", f'{SPACE}MultiDiscrete([2 2])'),
-    ('Homemade(gym.spaces.Discrete(2, start=1))', f'{SPACE}Discrete(2, start=1)'),
-    ('Homemade(Discrete(2))', f'{SPACE}Discrete(2) of conftest')])  # not gymnasium's
+    (Homemade(action_space=gym.spaces.Discrete(2, start=1)),
+     f'{SPACE}Discrete(2, start=1)'),
+    (Homemade(action_space=Discrete(2)),  # not gymnasium's
+     f'{SPACE}Discrete(2) of conftest')])
 def test_a_game_that_cannot_be_trained_is_refused(play, make, wanted):
-    run = play(9, make, Homemade=lambda space: Homemade(action_space=space),
-               Discrete=Discrete)
+    run = play(9, make)
     assert str(run.error).startswith(wanted) and run.output == ''
 
 
 def test_a_run_that_cannot_be_saved_ends_and_leaves_no_part(play):
     r = pytest.importorskip('resource')  # not on Windows
-    limits = r.getrlimit(r.RLIMIT_FSIZE)
-
-    def set_limit(n):  # no file can be larger, as if the disk were full
-        r.setrlimit(r.RLIMIT_FSIZE, (n, limits[1]))
-
+    soft, hard = r.getrlimit(r.RLIMIT_FSIZE)
+    # No file can be larger, as if the disk were full.
+    r.setrlimit(r.RLIMIT_FSIZE, (250_000, hard))
     try:
-        run = play(9, f'set_limit(250_000) or {LANDER}', set_limit=set_limit)
+        run = play(9, LANDER)
     finally:
-        set_limit(limits[0])
+        r.setrlimit(r.RLIMIT_FSIZE, (soft, hard))
     assert isinstance(run.error, RuntimeError) and run.games.size == 0
     assert isinstance(run.error.__context__, OSError)  # what to do is said
-    check_files(run.cwd, 'LunarLander', files=())  # no part is left
+    check_files(run.folder, 'LunarLander', files=())  # no part is left
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='it has other signals')

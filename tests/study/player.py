@@ -20,28 +20,16 @@ from importlib.metadata import version
 from pathlib import Path
 from platform import machine, python_version
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from edits import AGENT, MAIN, ROOT, games, number, write_edited  # noqa: E402
+
 RUNS = Path(__file__).resolve().with_name('runs.txt')
-MAIN, AGENT = 'main_lunar_lander.py', 'simple_dqn_torch.py'
 LANDER, POLE, ACROBOT = 'LunarLander-v3', 'CartPole-v1', 'Acrobot-v1'
 CAR, LAKE, CLIFF, TAXI = 'MountainCar-v0', 'FrozenLake-v1', 'CliffWalking-v1', 'Taxi-v4'
 FOUR = [LANDER, POLE, ACROBOT, CAR]
 N_GAMES, SEEDS = 500, range(70, 80)
 FINAL_SEEDS = range(10000, 10100)  # of the games that the final network plays
 Run = namedtuple('Run', 'scores final_scores steps')  # scores, steps: of training
-
-
-# An edit is (script, old, new); old is a text, or a compiled pattern.
-def number(name, value, script=MAIN):
-    """The edit that sets a number, such as lr=0.0002, whatever it is now."""
-    old = re.compile(rf'\b{name} ?= ?\d[^,)#\n]*?(?=\s*[,)#\n])')
-    return script, old, f'{name}={value}'
-
-
-def games(n, seed, made):
-    """The edits that set the number of games, the seed, and how the game is made."""
-    return [number('n_games', n), (MAIN, re.compile(r'\bseed = \S+'), f'seed = {seed}'),
-            (MAIN, re.compile(r'gym\.make\([^)]*\)'), made)]
 
 
 def make(game):
@@ -53,8 +41,8 @@ def make(game):
 
 def final_games(seeds):
     """The edit that adds games of the final network, without random actions."""
-    return MAIN, '    plot_learning_curve(', f'''\
-    agent.epsilon = 0.0
+    return MAIN, 'plot_learning_curve(', f'''\
+agent.epsilon = 0.0
     for i in {seeds}:
         score = 0
         done = False
@@ -69,31 +57,32 @@ def final_games(seeds):
     plot_learning_curve('''
 
 
-WITH_GRADIENT = [(AGENT, 'with T.no_grad():  # the video', 'if True:  # the video')]
+# Edits name code, never a comment: comments are cut out before.
+WITH_GRADIENT = [(AGENT, 'with T.no_grad(): q_next', """\
+if True:
+            q_next""")]
 EVERY_END = [(MAIN, 'observation_, terminated)', 'observation_, done)')]
 NO_NORM = [
     (AGENT, 'F.layer_norm(self.fc1(state), (self.fc1_dims,))', 'self.fc1(state)'),
     (AGENT, 'F.layer_norm(self.fc2(x), (self.fc2_dims,))', 'self.fc2(x)')]
-CONSTANT = [(MAIN, ' * remaining ** 2', '')]
+CONSTANT = [(MAIN, '* remaining ** 2', '')]
 # The four changes that the video lacks, in the order in which the ladder adds them.
 LACKING = [WITH_GRADIENT, EVERY_END, NO_NORM, CONSTANT]
 TARGET_NETWORK = [
-    (AGENT, '        self.state_memory =', """\
-        self.Q_next = DeepQNetwork(self.lr, input_dims, 256, 256, n_actions)
+    (AGENT, 'self.state_memory = np.zeros', """\
+self.Q_next = DeepQNetwork(self.lr, input_dims, 256, 256, n_actions)
         self.Q_next.load_state_dict(self.Q_eval.state_dict())
-        self.state_memory ="""),
-    (AGENT, '        self.Q_eval.optimizer.zero_grad()\n', """\
-        if self.mem_cntr % 1000 == 0:
+        self.state_memory = np.zeros"""),
+    (AGENT, 'self.Q_eval.optimizer.zero_grad()', """\
+if self.mem_cntr % 1000 == 0:
             self.Q_next.load_state_dict(self.Q_eval.state_dict())
-        self.Q_eval.optimizer.zero_grad()
-"""),
+        self.Q_eval.optimizer.zero_grad()"""),
     (AGENT, 'q_next = self.Q_eval(new_state_batch)',
      'q_next = self.Q_next(new_state_batch)')]
 MEMORY_OF_64 = [number('max_mem_size', 64, AGENT)]
-RESCALED = [(MAIN, '# the video: v2\n', """\
-# the video: v2
-    env = gym.wrappers.RescaleObservation(env, -1, 1)
-""")]
+RESCALED = [(MAIN, 'check_space(env.action_space)', """\
+env = gym.wrappers.RescaleObservation(env, -1, 1)
+    check_space(env.action_space)""")]
 
 
 def rung(lr, n):
@@ -101,46 +90,39 @@ def rung(lr, n):
     return [number('lr', lr), *(edit for edits in LACKING[n:] for edit in edits)]
 
 
-# A row of the table is an entry here, and nothing else: its name in runs.txt, its
-# label, the name of the row that its p-values compare it with, its games, its edits.
-# To add one, write it here; say in tests/test_player.py what it does; commit; play.
+# A row of the table is an entry here, and nothing else. beside: the name of the row
+# that its p-values compare it with. To add a row, write it here; say in test_player.py
+# what it does; commit; play.
+Row = namedtuple('Row', 'label beside games edits')
 VARIANTS = {
-    'video-0.003': ("the video's code, rate 0.003", 'video-0.001', [LANDER],
-                    rung(0.003, 0)),
-    'video-0.001': ("the video's code, rate 0.001", None, FOUR, rung(0.001, 0)),
-    'held-target': ('and the target held constant', 'video-0.001', FOUR,
-                    rung(0.001, 1)),
-    'time-outs': ('and a time-out is no end', 'held-target', FOUR, rung(0.001, 2)),
-    'norm': ('and layer normalisation', 'time-outs', FOUR, rung(0.001, 3)),
-    'defaults': ('and a rate that falls: this project', 'norm',
-                 [*FOUR, LAKE, CLIFF, TAXI], []),
-    'gradient': ('this project, the target with its gradient', 'defaults', FOUR,
-                 WITH_GRADIENT),
-    'done': ('this project, time-outs stored as ends', 'defaults', FOUR, EVERY_END),
-    'no-norm': ('this project, no layer normalisation', 'defaults', FOUR, NO_NORM),
-    'target': ('this project, a target network in place of layer normalisation',
-               'defaults', [LANDER, POLE], [*NO_NORM, *TARGET_NETWORK]),
-    'no-replay': ('this project, memory of 64', 'defaults', [LANDER], MEMORY_OF_64),
-    'rescaled': ('this project, states rescaled to -1 to 1', 'defaults', [CAR],
-                 RESCALED),
+    'video-0.003': Row("the video's code, rate 0.003", beside='video-0.001',
+                       games=[LANDER], edits=rung(0.003, 0)),
+    'video-0.001': Row("the video's code, rate 0.001", beside=None,
+                       games=FOUR, edits=rung(0.001, 0)),
+    'held-target': Row('and the target held constant', beside='video-0.001',
+                       games=FOUR, edits=rung(0.001, 1)),
+    'time-outs': Row('and a time-out is no end', beside='held-target',
+                     games=FOUR, edits=rung(0.001, 2)),
+    'norm': Row('and layer normalisation', beside='time-outs',
+                games=FOUR, edits=rung(0.001, 3)),
+    'defaults': Row('and a rate that falls: this project', beside='norm',
+                    games=[*FOUR, LAKE, CLIFF, TAXI], edits=[]),
+    'gradient': Row('this project, the target with its gradient', beside='defaults',
+                    games=FOUR, edits=WITH_GRADIENT),
+    'done': Row('this project, time-outs stored as ends', beside='defaults',
+                games=FOUR, edits=EVERY_END),
+    'no-norm': Row('this project, no layer normalisation', beside='defaults',
+                   games=FOUR, edits=NO_NORM),
+    'target': Row('this project, a target network in place of layer normalisation',
+                  beside='defaults', games=[LANDER, POLE],
+                  edits=[*NO_NORM, *TARGET_NETWORK]),
+    'no-replay': Row('this project, memory of 64', beside='defaults',
+                     games=[LANDER], edits=MEMORY_OF_64),
+    'rescaled': Row('this project, states rescaled to -1 to 1', beside='defaults',
+                    games=[CAR], edits=RESCALED),
 }
-RUNS_TO_PLAY = [(name, game, seed) for name, (_, _, games_played, _) in VARIANTS.items()
-                for game in games_played for seed in SEEDS]
-
-
-def edited(folder, edits):
-    """Put the three scripts into a folder, edited.
-
-    Raises ValueError unless the old text of each edit is in its script just once.
-    """
-    texts = {path.name: path.read_text(encoding='utf-8') for path in ROOT.glob('*.py')}
-    for script, old, new in edits:
-        pattern = old if isinstance(old, re.Pattern) else re.compile(re.escape(old))
-        texts[script], n = pattern.subn(lambda _: new, texts[script])
-        if n != 1:
-            raise ValueError(f'{old!r} is in {script} {n} times, not once')
-    for script, text in texts.items():
-        (folder / script).write_text(text, encoding='utf-8')
+RUNS_TO_PLAY = [(name, game, seed) for name, row in VARIANTS.items()
+                for game in row.games for seed in SEEDS]
 
 
 def commit():
@@ -148,8 +130,9 @@ def commit():
     def git(*arguments):
         return subprocess.check_output(['git', *arguments], cwd=ROOT, text=True).strip()
 
-    edits = git('status', '--porcelain', '--', ':(glob)*.py', 'tests/study/*.py')
-    return git('rev-parse', '--short', 'HEAD') + ('+' if edits else '')
+    edited = git('status', '--porcelain', '--', ':(glob)*.py', 'tests/edits.py',
+                 'tests/study/player.py')
+    return git('rev-parse', '--short', 'HEAD') + ('+' if edited else '')
 
 
 def this_machine():
@@ -171,10 +154,10 @@ def append(line):
 
 def run(name, game, seed):
     """Play one run of a variant and add its line to runs.txt."""
-    *_, changes = VARIANTS[name]
-    edits = [*games(N_GAMES, seed, make(game)), final_games(FINAL_SEEDS), *changes]
+    edits = [*games(N_GAMES, seed, make(game)), final_games(FINAL_SEEDS),
+             *VARIANTS[name].edits]
     with tempfile.TemporaryDirectory() as folder:
-        edited(Path(folder), edits)
+        write_edited(Path(folder), edits)
         played_by = commit()
         output = subprocess.check_output([sys.executable, MAIN], cwd=folder, text=True)
     steps, = re.findall(r'^steps (\d+)', output, re.M)

@@ -1,25 +1,31 @@
-"""Counts and draws the runs of the study: writes README.md and the pictures.
+"""Counts and draws the runs of the study: writes tables and pictures.
 
     python tests/study/results.py
 
-The page is page.md with its places, such as {table}, filled in from runs.txt.
+Tables, speed and machines stand in README.md and in the project's own page between
+marks, such as <!-- four games --> and <!-- end -->; nothing else is touched. Everything
+else there is prose. If rows of this project's own (defaults) are played anew, these
+sentences must be read again:
+
+- here: all below the table of four games, "Further games", "Measured once", "How far
+  the network overestimates", "Why one car never finds the flag", the times at the end;
+- on the project's page: caption and alt texts of the pictures, median scores by games,
+  the three experiments, MountainCar, the effects of the five changes, the averages of
+  the video's code, what is said below the tables, and Double DQN's 138.
 """
 import re
 from itertools import product
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from player import (
-    ACROBOT, CAR, CLIFF, FINAL_SEEDS, FOUR, LAKE, LANDER, N_GAMES, POLE, ROOT, RUNS,
-    SEEDS, TAXI, VARIANTS, finished_runs)
+    ACROBOT, CAR, CLIFF, FOUR, LAKE, LANDER, N_GAMES, POLE, ROOT, RUNS, SEEDS, TAXI,
+    VARIANTS, finished_runs)
 
-PAGE = Path(__file__).resolve().with_name('README.md')
-TEXT = PAGE.with_name('page.md')
-SPEED = PAGE.with_name('speed.txt')
+HERE = Path(__file__).resolve().parent
 PICTURES = ROOT / '.github'
 # An average of 100 games that solves the game; CliffWalking names none.
 SOLVED = {LANDER: 200, POLE: 475, ACROBOT: -100, CAR: -110,
@@ -109,11 +115,11 @@ def table():
     rows = []
     for game in FOUR:
         rows.append([f'**{game}, {SOLVED[game]}**'])
-        for name, (label, other, _, _) in VARIANTS.items():
+        for name, row in VARIANTS.items():
             if runs := ten_runs(name, game):
-                others = ten_runs(other, game)
+                others = ten_runs(row.beside, game)
                 p = p_values(runs, others, SOLVED[game]) if others else []
-                rows.append([label, *cells(runs, SOLVED[game]), *p])
+                rows.append([row.label, *cells(runs, SOLVED[game]), *p])
     p_columns = ['p, at game', 'p, games 401 to 500', 'p, final network']
     return markdown(['game, run', *COLUMNS, *p_columns], rows)
 
@@ -148,7 +154,7 @@ def overview():
     """The table on the project's page: a column for each game."""
     rows = []
     for name in LADDER:
-        row = [VARIANTS[name][0]]
+        row = [VARIANTS[name].label]
         for game in FOUR:
             at, ends, _ = measures(ten_runs(name, game), SOLVED[game])
             row.append(f'{np.isfinite(at).sum()}; {np.median(ends):.0f}')
@@ -158,69 +164,26 @@ def overview():
     return lines.replace("RL Zoo's", "[RL Zoo's](tests/study/README.md#beside-rl-zoo)")
 
 
-def middling_seed():
-    """The fifth of ten seeds of the lander, by the average of games 401 to 500."""
-    _, ends, _ = measures(ten_runs('defaults', LANDER), SOLVED[LANDER])
-    return SEEDS[np.argsort(ends)[-5]]
+def parts():
+    """What the tool writes: {page: {mark: text}}."""
+    speed = (HERE / 'speed.txt').read_text(encoding='utf-8').strip()
+    machines = '\n'.join(re.findall('^# (.*)$', RUNS.read_text('utf-8'), re.M))
+    zoo = markdown(['', *map(short, FOUR)], beside_zoo())
+    return {
+        HERE / 'README.md': {
+            'four games': table(), 'further games': further_table(), 'zoo': zoo,
+            'speed': f'```\n{speed}\n```', 'machines': f'```\n{machines}\n```'},
+        ROOT / 'README.md': {'ladder': overview()}}
 
 
-def weak_networks():
-    """This project's final networks below the threshold, in words."""
-    weak = [f'{short(game)} {seed} ({np.mean(run.final_scores):.0f})'
-            for game in FOUR for seed, run in zip(SEEDS, ten_runs('defaults', game))
-            if np.mean(run.final_scores) < SOLVED[game]]
-    return (f'{len(weak)} of {len(FOUR) * len(SEEDS)} final networks of this project '
-            f'are below the number: {", ".join(weak) or "none"}')
-
-
-def best_play():
-    """What the best way to play FrozenLake scores: on the networks' games, on others.
-
-    The best way is found by value iteration, which knows the rules of the game.
-    """
-    env = gym.make(LAKE)
-    rules, n_states = env.unwrapped.P, env.observation_space.n
-    values = np.zeros(n_states)
-    for _ in range(2000):
-        q = np.array([[sum(p * (reward + values[state_] * (not end))
-                           for p, state_, reward, end in rules[state][action])
-                       for action in range(4)] for state in range(n_states)])
-        values = q.max(axis=1)
-    best, shares_won = q.round(9).argmax(axis=1), []
-    for seeds in FINAL_SEEDS, range(20000, 22000):
-        wins = 0
-        for seed in seeds:
-            state, done = env.reset(seed=seed)[0], False
-            while not done:
-                state, reward, terminated, truncated, _ = env.step(int(best[state]))
-                done = terminated or truncated
-            wins += reward
-        shares_won.append(wins / len(seeds))
-    return shares_won
-
-
-def page():
-    """The text of tests/study/README.md."""
-    four_games = table()
-    networks, others = best_play()
-    delivered = [sum(np.array(run.final_scores) > -200)
-                 for run in ten_runs('defaults', TAXI)]
-    untargeted = {game: ', '.join(p_values(
-        ten_runs('target', game), ten_runs('no-norm', game), SOLVED[game]))
-        for game in (LANDER, POLE)}
-    written = TEXT.read_text(encoding='utf-8').format(
-        table=four_games, n_tests=len(re.findall(r'\| \d\.\d{3}(?= )', four_games)),
-        target_lander=untargeted[LANDER], target_pole=untargeted[POLE],
-        weak=weak_networks(), seed=middling_seed(), further_table=further_table(),
-        networks=networks, others=others,
-        best=sum(np.mean(run.final_scores) >= -13
-                 for run in ten_runs('defaults', CLIFF)),
-        idle=delivered.count(0), delivers=max(delivered),
-        beside_zoo=markdown(['', *map(short, FOUR)], beside_zoo()),
-        speed=SPEED.read_text(encoding='utf-8').strip(),
-        machines='\n'.join(re.findall('^# (.*)$', RUNS.read_text('utf-8'), re.M)))
-    return ('<!-- Written by results.py from page.md and runs.txt. An edit here is '
-            f'lost. -->\n{written}')
+def filled(page, texts):
+    """A page with each text between its marks, which must be there once."""
+    for mark, text in texts.items():
+        place = re.compile(rf'(?<=<!-- {mark} -->\n\n).*?(?=\n\n<!-- end -->)', re.S)
+        page, n = place.subn(lambda _: text, page)
+        if n != 1:
+            raise ValueError(f'<!-- {mark} --> is there {n} times, not once')
+    return page
 
 
 def draw(filename, panels, ranged, shape, size):
@@ -257,8 +220,10 @@ def draw(filename, panels, ranged, shape, size):
 
 
 if __name__ == '__main__':
-    PAGE.write_text(page(), encoding='utf-8')
-    ladder = {name: VARIANTS[name][0] for name in LADDER}
+    for path, texts in parts().items():
+        page = filled(path.read_text(encoding='utf-8'), texts)
+        path.write_text(page, encoding='utf-8')
+    ladder = {name: VARIANTS[name].label for name in LADDER}
     draw('study.png', [(short(game), game, ladder) for game in FOUR],
          [LADDER[0], LADDER[-1]], shape=(2, 2), size=(6.4, 5))
     experiments = {'no-norm': (POLE, 'no layer normalisation'),

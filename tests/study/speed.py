@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from player import AGENT, NO_NORM, WITH_GRADIENT, edited
+from player import AGENT, NO_NORM, WITH_GRADIENT, write_edited
 
 ROUNDS = 9
 LOOP = '''
@@ -28,15 +28,16 @@ agent = Agent(0.99, 0.01, 1e-4, (8,), 64, 4, eps_end=0.01, seed=0)
 agent.mem_cntr = 90000
 agent.state_memory[:] = agent.new_state_memory[:] = np.random.normal(size=(100000, 8))
 observation, info = env.reset(seed=0)
-for i in range(2500):
-    if i == 500:
+warm_up, n_steps = 500, 2000
+for i in range(warm_up + n_steps):
+    if i == warm_up:
         start = time.perf_counter()
     agent.choose_action(observation)  # not followed: each edit flies the same course
     observation_, reward, terminated, truncated, info = env.step(i % 4)
     agent.store_transition(observation, i % 4, reward, observation_, terminated)
     agent.learn()
     observation = env.reset()[0] if terminated or truncated else observation_
-print(2000 / (time.perf_counter() - start))
+print(n_steps / (time.perf_counter() - start))
 '''
 SEPARATE = [(AGENT, ', fused=True', '')]
 SHUFFLE = [(AGENT, 'self.rng.choice(max_mem', 'np.random.choice(max_mem')]
@@ -56,7 +57,7 @@ EDITS = {
 def steps_per_second(edits):
     """Speed of the edited agent, measured in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        edited(Path(folder), edits)
+        write_edited(Path(folder), edits)
         done = subprocess.run([sys.executable, '-c', LOOP], cwd=folder, check=True,
                               capture_output=True, text=True)
     return float(done.stdout)

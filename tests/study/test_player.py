@@ -2,7 +2,6 @@
 import re
 import shutil
 import subprocess
-from collections import Counter
 from itertools import product
 
 import gymnasium as gym
@@ -128,11 +127,10 @@ def test_each_variant_is_what_its_row_says_and_nothing_else(name, play, no_plot)
     hook = register_optimizer_step_pre_hook(
         lambda optimizer, *_: rates.append(optimizer.param_groups[0]['lr']))
     try:
-        run = play(2, 'game', game=Numbers([1, 70, 10]),
-                   edits=player.VARIANTS[name][-1])
+        run = play(2, Numbers([1, 70, 10]), edits=player.VARIANTS[name].edits)
     finally:
         hook.remove()
-    agent = run.agent
+    agent = run.main.agent
     kept = {step: step % len(agent.state_memory) for step in range(16, 80)}
     assert dict(
         rates=[rates[0], rates[-1]],
@@ -141,22 +139,14 @@ def test_each_variant_is_what_its_row_says_and_nothing_else(name, play, no_plot)
         states=[agent.state_memory.min(), agent.state_memory.max()],
         numbers=[agent.gamma, agent.batch_size, agent.eps_min, agent.eps_dec,
                  agent.Q_eval.fc1_dims, agent.Q_eval.fc2_dims],
-        **look_at(run.Agent)) == EXPECTED[name]
-    assert run.error is None and set(EXPECTED) == set(player.VARIANTS)
+        **look_at(run.main.Agent)) == EXPECTED[name]
 
 
 def test_ten_runs_of_each_row_are_played():
-    assert player.N_GAMES == 500 and player.FINAL_SEEDS == range(10000, 10100)
-    rows = Counter((name, game) for name, game, _ in player.RUNS_TO_PLAY)
-    seeds = {seed for _, _, seed in player.RUNS_TO_PLAY}
-    assert seeds == {*range(70, 80)} and {*rows.values()} == {10}
-    assert len({*player.RUNS_TO_PLAY}) == len(player.RUNS_TO_PLAY)
-    four = [LANDER, POLE, ACROBOT, CAR]
-    only = {'video-0.003': [LANDER], 'no-replay': [LANDER], 'target': [LANDER, POLE],
-            'rescaled': [CAR],
-            'defaults': [*four, LAKE, CLIFF, TAXI]}
-    assert {*rows} == {(name, game) for name in EXPECTED
-                       for game in only.get(name, four)}
+    jobs = player.RUNS_TO_PLAY
+    assert len(jobs) == len({*jobs}) == 10 * sum(
+        len(row.games) for row in player.VARIANTS.values())
+    assert {seed for _, _, seed in jobs} == {*range(70, 80)}
 
 
 @pytest.mark.parametrize('game, n_states, limit', [
@@ -180,10 +170,10 @@ def score_of(w, norms, env, seed):
 
 
 def test_final_games_are_whole_seeded_and_without_random_actions(play, no_plot):
-    run = play(2, 'game', game=Numbers([1, 30, 30, 500, 500]),
+    run = play(2, Numbers([1, 30, 30, 500, 500]),
                edits=[player.final_games(range(10000, 10002))])
     game = Numbers([500, 500])
-    scores = [score_of(weights(run.agent), (True, True), game, seed)
+    scores = [score_of(weights(run.main.agent), (True, True), game, seed)
               for seed in (10000, 10001)]
     printed = re.findall(r'^greedy (.*)$', run.output, re.M)
     assert printed == [f'{score:.2f}' for score in scores]
@@ -194,24 +184,49 @@ def test_final_games_are_whole_seeded_and_without_random_actions(play, no_plot):
 def test_a_run_becomes_a_line_of_its_rounded_scores(play, tmp_path, monkeypatch):
     for name, value in [('RUNS', tmp_path / 'runs.txt'), ('N_GAMES', 2),
                         ('FINAL_SEEDS', range(10000, 10002)),
-                        ('commit', lambda: 'c0ffee1+')]:
+                        ('commit', lambda: 'c0ffee1+' if not played else 'too late')]:
         monkeypatch.setattr(player, name, value)
+    played, check_output = [], subprocess.check_output
+    monkeypatch.setattr(subprocess, 'check_output', lambda *args, **kwargs: (
+        played.append(args), check_output(*args, **kwargs))[1])
     player.RUNS.write_text('# a machine\n')
     player.run('video-0.003', LANDER, 71)
 
     same = play(2, "gym.make('LunarLander-v3')", seed=71,
-                edits=player.VARIANTS['video-0.003'][-1])
-    finals = [score_of(weights(same.agent), (False, False), gym.make(LANDER), seed)
+                edits=player.VARIANTS['video-0.003'].edits)
+    finals = [score_of(weights(same.main.agent), (False, False), gym.make(LANDER), seed)
               for seed in (10000, 10001)]
-    scores = [*same.scores, *finals]
+    scores = [*same.main.scores, *finals]
     assert any(int(score) != round(score) for score in scores)
     rounded = [f'{score:.0f}' for score in scores]
-    steps = same.agent.mem_cntr
+    steps = same.main.agent.mem_cntr
     assert player.RUNS.read_text().splitlines() == [
         '# a machine', f'video-0.003 {LANDER} 71 c0ffee1+ {steps} {" ".join(rounded)}']
     assert player.finished_runs() == {('video-0.003', LANDER, 71): (
         [float(score) for score in rounded[:2]],
         [float(score) for score in rounded[2:]], steps)}
+
+
+def test_a_run_of_too_few_games_is_no_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(player, 'RUNS', tmp_path / 'runs.txt')
+    monkeypatch.setattr(player, 'commit', lambda: 'c0ffee1')
+    monkeypatch.setattr(subprocess, 'check_output', lambda *args, **kwargs: (
+        'steps 9\n' + 'episode 1 score 5.00 \n' * 500 + 'greedy 5.00\n' * 99))
+    with pytest.raises(AssertionError):
+        player.run('defaults', LANDER, 71)
+    assert not player.RUNS.exists()
+
+
+def test_a_run_that_fails_is_told(tmp_path, monkeypatch):
+    def fail(*job):
+        raise OSError(str(job))
+
+    monkeypatch.setattr(player, 'RUNS', tmp_path / 'runs.txt')
+    monkeypatch.setattr(player, 'RUNS_TO_PLAY', [('defaults', LANDER, 71)])
+    monkeypatch.setattr(player, 'run', fail)
+    player.RUNS.write_text('')
+    with pytest.raises(OSError, match='71'):
+        player.play_missing()
 
 
 def test_what_is_missing_is_played_under_the_name_of_the_machine(tmp_path, monkeypatch):
@@ -238,21 +253,21 @@ def test_commit_is_that_of_the_repository_and_plus_means_edited_code(
 
     monkeypatch.setattr(player, 'ROOT', tmp_path)
     (tmp_path / 'tests' / 'study').mkdir(parents=True)
-    not_code = ['README.md', 'tests/study/runs.txt', 'tests/test_agent.py']
-    code = ['utils.py', 'tests/study/player.py']
-    files = [tmp_path / name for name in (*not_code, *code)]
+    not_code = ['README.md', 'tests/study/runs.txt', 'tests/test_agent.py',
+                'tests/study/results.py']
+    code = ['utils.py', 'tests/edits.py', 'tests/study/player.py']
     git('init', '-q')
-    for file in files:
-        file.write_text('1')
+    for name in [*not_code, *code]:
+        (tmp_path / name).write_text('1')
     git('add', '.')
     git('-c', 'commit.gpgsign=false', 'commit', '-q', '-m', 'one')
     whole = git('rev-parse', 'HEAD')
-    for file, edited in zip(files, [False] * 3 + [True] * 2, strict=True):
-        file.write_text('two')
+    for name in [*not_code, 'notes.txt', *code, 'not_tracked.py']:
+        (tmp_path / name).write_text('two')
         short = player.commit()
         assert len(short) >= 7 and whole.startswith(short.removesuffix('+'))
-        assert short.endswith('+') == edited
-        file.write_text('1')
+        assert short.endswith('+') == (name in [*code, 'not_tracked.py'])
+        git('stash', '-q', '--include-untracked')
 
 
 def test_lines_of_the_file_are_whole_and_each_run_is_there_once():
@@ -265,19 +280,3 @@ def test_lines_of_the_file_are_whole_and_each_run_is_there_once():
             assert re.fullmatch(r'-|[0-9a-f]{7,}\+?', commit) and steps.isdigit()
             assert len([int(score) for score in scores]) == 600
     assert len(jobs) == len(set(jobs)) and set(jobs) <= set(player.RUNS_TO_PLAY)
-
-
-@pytest.mark.parametrize('edit, said', [
-    ((player.MAIN, 'no such line', ''), 'no such line.* 0 times, not once'),
-    ((player.MAIN, 'score', ''), 'score.* main_lunar_lander.py [1-9][0-9]* times'),
-    (player.number('no_such_name', 1), 'no_such_name.* 0 times, not once')])
-def test_edit_that_does_not_fit_just_once_is_named(edit, said, tmp_path):
-    with pytest.raises(ValueError, match=said):
-        player.edited(tmp_path, [edit])
-
-
-@pytest.mark.parametrize('old', ['lr=0.0002', 'lr = 2e-4', 'lr=100_000', 'lr=10 ** 5'])
-@pytest.mark.parametrize('after', [',  # why', ')', '  # why', ''])
-def test_number_is_replaced_whole_however_it_is_written(old, after):
-    _, pattern, new = player.number('lr', 7)
-    assert pattern.sub(new, f'{old}{after}\n') == f'lr=7{after}\n'
