@@ -29,12 +29,12 @@ if __name__ == '__main__':
     folder = new_folder(env)  # not in the video: a folder for each run
     print(f'saving to {folder}; Ctrl-C stops after the running game', flush=True)
 
-    optimizer = agent.Q_eval.optimizer
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early
         # not in the video: the learning rate falls from lr (the optimizer's default) to
         # 0. It is large at first, to learn fast, and small at the end, to keep what was
         # learned. The square makes it fall sooner.
-        remaining = max(0, 1 - i / n_games)  # share of n_games still to play
+        remaining = max(0, 1 - i / n_games)  # share still to play; 0 after n_games
+        optimizer = agent.Q_eval.optimizer
         optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
         score = 0.0
         done = False
@@ -57,13 +57,16 @@ if __name__ == '__main__':
 
         avg_score = np.mean(scores[-100:])
         save_network(agent.Q_eval, folder / 'network.pt')  # not in the video
+        with open(folder / 'scores.txt', 'a') as file:  # not in the video
+            print(score, agent.epsilon, file=file)
 
         print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
               f'epsilon {agent.epsilon:.2f}', flush=True)
 
     x = [i + 1 for i in range(len(scores))]
     plot_learning_curve(x, scores, eps_history, folder / 'learning_curve.png', env)
-    print(f'saved network.pt and learning_curve.png in {folder}', flush=True)
+    print(f'saved network.pt, scores.txt and learning_curve.png in {folder}',
+          flush=True)
     agent.epsilon = 0.0  # not in the video: a recorded game, without random actions
     print(record_game(agent, env, folder / 'recording.gif'))
     env.close()

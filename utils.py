@@ -1,5 +1,11 @@
-"""What the main script needs besides the agent: a check, files, plot and recording."""
+"""What the main script needs besides the agent.
+
+That is a check of the actions, a folder for each run, a way to stop early, saving,
+the plot, and the recording.
+"""
+import io
 import signal
+import sys
 import time
 from itertools import count
 from pathlib import Path
@@ -9,11 +15,6 @@ import numpy as np
 import torch as T
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
-
-# Wrappers that leave the rewards as they are; gym.make puts the last three around.
-KEEP_REWARDS = (gym.ObservationWrapper, gym.ActionWrapper,
-                gym.wrappers.RecordEpisodeStatistics, gym.wrappers.TimeLimit,
-                gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
 
 
 def check_space(space):
@@ -42,18 +43,20 @@ def new_folder(env):
 
 def game_name(env):
     """The name of a game, such as LunarLander."""
-    return env.spec.name if env.spec else type(env.unwrapped).__name__
+    spec = env.unwrapped.spec  # None for a game that gym.make did not make
+    return spec.name if spec else type(env.unwrapped).__name__
 
 
 def until_ctrl_c(items):
     """Go through items; once Ctrl-C has come, stop before the next one.
 
-    A second Ctrl-C breaks off at once. Where Ctrl-C is ignored, it stays ignored.
+    The first Ctrl-C is answered by a line on standard error; a second one breaks off at
+    once. Where Ctrl-C is ignored, it stays ignored.
     Belongs in the line of a for loop: Ctrl-C is as before once that loop is left.
     Raises ValueError in a thread, since only the main thread gets Ctrl-C.
     """
     before = signal.getsignal(signal.SIGINT)
-    if before in (signal.SIG_IGN, None):  # nohup, or & in a script; or not Python's
+    if before is signal.SIG_IGN:  # by nohup, or by & in a script
         yield from items
         return
     pressed = False
@@ -62,6 +65,8 @@ def until_ctrl_c(items):
         nonlocal pressed
         pressed = True
         signal.signal(signal.SIGINT, before)  # for the second one
+        print('\nstopping after this game; Ctrl-C again breaks off at once',
+              file=sys.stderr, flush=True)
 
     signal.signal(signal.SIGINT, stop_later)
     try:
@@ -76,19 +81,20 @@ def until_ctrl_c(items):
 def save_network(network, filename):
     """Save a network's weights. If that breaks off, the old file stays as it was.
 
-    Raises OSError if the file cannot be made, or RuntimeError if the disk is full.
+    Raises OSError if the file cannot be written.
     """
+    memory = io.BytesIO()  # if T.save wrote the file, it would hide what went wrong
+    T.save(network.state_dict(), memory)
     part = Path(f'{filename}.part')
     try:
-        with part.open('wb') as file:
-            T.save(network.state_dict(), file)
-        rename(part, filename)
+        part.write_bytes(memory.getvalue())
+        replace_patiently(part, filename)
     finally:
         part.unlink(missing_ok=True)  # it is still there only after an error
 
 
-def rename(path, filename):
-    """Give a file the name of another, which it replaces; try for about 5 seconds.
+def replace_patiently(path, filename):
+    """Put a file in the place of another; if that is refused, try for 5 seconds.
 
     Raises PermissionError if it is refused for so long.
     """
@@ -104,12 +110,12 @@ def rename(path, filename):
 def solved_score(env):
     """The average score that solves a game, or None.
 
-    None if the game names none, or if a wrapper may have changed the rewards, so that
-    the scores are in other units. What an option of gym.make(...) changes is not seen.
+    None if the game names none, or if a wrapper changes the rewards, so that the scores
+    are in other units. What an option of gym.make(...) changes is not seen.
     """
-    spec = env.spec
+    spec = env.unwrapped.spec
     while isinstance(env, gym.Wrapper):
-        if not isinstance(env, KEEP_REWARDS):
+        if isinstance(env, (gym.RewardWrapper, gym.wrappers.NormalizeReward)):
             return None
         env = env.env
     return spec.reward_threshold if spec else None
@@ -150,28 +156,22 @@ def record_game(agent, env, filename):
     0, no action is random.
     Returns a text: filename and score, or why there is no recording.
 
-    It seeds env anew. So record after training: during it, the same games would come
-    again after each recording.
+    It seeds env with 0, so that an agent which learns no more plays the same game each
+    time. Record after training: during it, the same games would come again after each
+    recording.
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
     try:
-        frames, durations, played = draw_game(agent, env)
+        env.unwrapped.render_mode = 'rgb_array'  # only now: drawing slows training
+        fps = env.metadata.get('render_fps') or 30  # steps a second
+        skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
+        observation, info = env.reset(seed=0)
+        shrink(env.render())  # only to see whether the game can be drawn
     except Exception as error:  # whatever another package's game may raise
-        return (f'no {filename}: the game could not be played and drawn: {error!r}. '
+        return (f'no {filename}: the game cannot be drawn: {error!r}. '
                 "It may help to put render_mode='rgb_array' inside gym.make(...).")
-    frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
-                   duration=durations)
-    return f'{filename} ({played})'
 
-
-def draw_game(agent, env):
-    """Play one game in env: its pictures, the milliseconds of each, and its score."""
-    env.unwrapped.render_mode = 'rgb_array'  # only now: drawing slows training
-    fps = env.metadata.get('render_fps') or 30  # steps a second
-    skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
-
-    observation, info = env.reset(seed=0)
     frames, n_steps, score = [], 0, 0.0
     done = False
     while not done and len(frames) < 400:
@@ -182,11 +182,17 @@ def draw_game(agent, env):
         score += reward
         picture = env.render()  # drawn even if not kept: flames fade only when drawn
         if n_steps % skip == 0 or done:
-            frame = ImageOps.contain(Image.fromarray(picture), (400, 400))
-            frames.append(frame.quantize(colors=64))
+            frames.append(shrink(picture))
 
     # Milliseconds for each picture, in the steps of 10 that a GIF has.
     durations = [round(1000 * skip / fps, -1)] * len(frames)
     durations[-1] = 2000  # the last one stays
-    played = 'a game' if done else 'start of a game'
-    return frames, durations, f'{played}, score {score:.2f}'
+    frames[0].save(filename, save_all=True, append_images=frames[1:], loop=0,
+                   duration=durations)
+    part = 'a game' if done else 'start of a game'
+    return f'{filename} ({part}, score {score:.2f})'
+
+
+def shrink(picture):
+    """A picture from an array, of at most 400 by 400 and with 64 colours."""
+    return ImageOps.contain(Image.fromarray(picture), (400, 400)).quantize(colors=64)

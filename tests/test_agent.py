@@ -76,16 +76,15 @@ def test_memory_is_a_ring_of_named_arrays():
 
 
 TRANSITION = dict(state=np.ones(8), action=1, reward=9, state_=np.ones(8), terminal=0)
-VECTOR = 'of shape input_dims=(8,), from -1e18 to 1e18'
+VECTOR = 'of shape input_dims=(8,) and finite'
 
 
 @pytest.mark.parametrize('name, wanted, value', [
     (name, wanted, value) for name, wanted, values in [
-        ('state', VECTOR, [np.zeros(7), 1.0, np.full(8, np.nan), [-np.inf] * 8,
-                           np.full(8, np.inf, dtype=np.float16)]),
-        ('state_', VECTOR, [np.zeros((1, 8)), np.eye(8)[0] * -1.1e18]),
+        ('state', VECTOR, [np.zeros(7), 1.0, np.full(8, np.nan), [-np.inf] * 8]),
+        ('state_', VECTOR, [np.zeros((1, 8)), np.array([0] * 7 + [np.inf])]),
         ('action', 'one of [0, 1, 2, 3]', [4, -1, 1.5, None, np.array([1])]),
-        ('reward', 'from -1e18 to 1e18', [float('nan'), np.inf, -1.1e18]),
+        ('reward', 'finite', [float('nan'), np.inf, np.float16(-np.inf)]),
         ('terminal', 'True or False', [float('nan'), 'False', None, np.zeros(1)]),
         # In the words of Python and numpy; the first is what reset() returns.
         ('state', None, [(np.zeros(8), {})]), ('reward', None, ['?', 1j])]
@@ -99,17 +98,6 @@ def test_bad_transition_is_refused_and_leaves_the_memory(name, wanted, value):
     with pytest.raises(errors, match=said):
         agent.store_transition(**{**TRANSITION, name: value})
     assert pickle.dumps(vars(agent)) == before
-
-
-def test_largest_numbers_are_learned_from_without_nan():
-    agent = make_agent(batch_size=64)
-    for i in range(64):
-        agent.store_transition(np.full(8, 1e18), i % 4, 1e18, np.full(8, -1e18), True)
-    for _ in range(3):
-        before = weights(agent)
-        agent.learn()
-        for name, w in weights(agent).items():
-            assert np.isfinite(w).all() and (w != before[name]).any()
 
 
 @pytest.mark.parametrize('stored, low, high', [  # chi-square quantiles 0.001, 0.999

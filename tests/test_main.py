@@ -14,7 +14,7 @@ from edits import AGENT, MAIN, number
 from simple_dqn_torch import DeepQNetwork
 
 
-FILES = {'network.pt', 'learning_curve.png', 'recording.gif'}
+FILES = {'network.pt', 'scores.txt', 'learning_curve.png', 'recording.gif'}
 
 
 def check_files(folder, *names, files=FILES):
@@ -40,10 +40,12 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     first, *_, saved, last = three.output.splitlines()
     folder = Path('runs', 'LunarLander')
     assert first == f'saving to {folder}; Ctrl-C stops after the running game'
-    assert saved == f'saved network.pt and learning_curve.png in {folder}'
+    assert saved == f'saved network.pt, scores.txt and learning_curve.png in {folder}'
     recording = re.escape(str(folder / 'recording.gif'))
     assert re.fullmatch(rf'{recording} \(a game, score {NUMBER}\)', last)
     check_files(three.folder, 'LunarLander')
+    main, kept = three.main, np.loadtxt(three.folder / folder / 'scores.txt')
+    np.testing.assert_array_equal(kept.T, [main.scores, main.eps_history])
     lines = {line.get_label(): line.get_xydata() for axes in three.figures[0].axes
              for line in axes.lines}
     assert 'solved: 200' in lines
@@ -64,6 +66,15 @@ def test_the_learning_rate_falls_from_wherever_it_is_edited_to_0(
     run = play(4, Homemade(), edits=[edit])
     rate = run.main.agent.Q_eval.optimizer.param_groups[0]['lr']
     assert len(run.main.scores) == n_games and rate == pytest.approx(last_rate)
+
+
+def test_the_rate_falls_on_the_optimizer_that_learns_even_if_it_is_replaced(play):
+    sgd = 'agent.Q_eval.optimizer = T.optim.SGD(agent.Q_eval.parameters(), lr=0.01)'
+    loop = 'for i in until_ctrl_c('
+    run = play(4, Homemade(), edits=[(MAIN, loop, f'{sgd}\n    {loop}')])
+    optimizer = run.main.agent.Q_eval.optimizer
+    assert isinstance(optimizer, T.optim.SGD)
+    assert optimizer.param_groups[0]['lr'] == pytest.approx(0.01 / 16)
 
 
 def test_without_a_seed_the_script_runs(play):
@@ -168,12 +179,12 @@ def break_down():
 
 @pytest.mark.parametrize('event, error', [
     (break_down, "RuntimeError('broken')"),
-    (lambda: float('nan'), "ValueError('reward must be from -1e18 to 1e18, got nan')"),
+    (lambda: float('nan'), "ValueError('reward must be finite, got nan')"),
     (lambda: press_ctrl_c(2), 'KeyboardInterrupt()'),
     (lambda: press_ctrl_c(1), 'None')])
 @pytest.mark.parametrize('n_finished', [0, 1, 2])
 def test_whatever_ends_a_run_no_more_than_the_running_game_is_lost(
-        play, event, error, n_finished):
+        play, event, error, n_finished, capsys):
     before = []  # the weights in the file as each game begins
 
     def on_step(game):
@@ -189,13 +200,20 @@ def test_whatever_ends_a_run_no_more_than_the_running_game_is_lost(
     stopped_later = error == 'None'
     assert len(run.games) == n_finished + stopped_later
     file = run.folder / 'runs/Homemade/network.pt'
+    if len(run.games):
+        scores = np.loadtxt(file.with_name('scores.txt'), ndmin=2)[:, 0]
+        np.testing.assert_array_equal(scores, run.games[:, 1])
+    pressed = error in ('None', 'KeyboardInterrupt()')
+    assert capsys.readouterr().err == (
+        '\nstopping after this game; Ctrl-C again breaks off at once\n' * pressed)
     if stopped_later:
         check_files(run.folder, 'Homemade')
         assert run.main.x == [*range(1, n_finished + 2)]
         for name, weight in run.main.agent.Q_eval.state_dict().items():
             assert T.equal(T.load(file)[name], weight)
     else:
-        check_files(run.folder, 'Homemade', files=['network.pt'] if n_finished else [])
+        check_files(run.folder, 'Homemade',
+                    files=['network.pt', 'scores.txt'] if n_finished else [])
         assert n_finished == 0 or T.equal(T.load(file)['fc3.bias'], before[-1])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -222,6 +240,15 @@ def test_a_game_that_cannot_be_drawn_ends_its_run_well(play, game, said):
     check_files(run.folder, name, files=FILES - {'recording.gif'})
 
 
+def test_an_error_in_the_recorded_game_is_told_after_all_else_is_saved(play):
+    run = play(1, Homemade(), edits=[
+        (AGENT, 'check_observation(self, observation)',
+         'assert self.epsilon > 0, "the mask is missing"')])
+    assert repr(run.error) == "AssertionError('the mask is missing')"
+    assert run.output.splitlines()[-1].startswith('saved network.pt, scores.txt and')
+    check_files(run.folder, 'Homemade', files=FILES - {'recording.gif'})
+
+
 SPACE = 'env.action_space must be Discrete(n) of gymnasium and start at 0, got '
 
 
@@ -246,21 +273,28 @@ def test_a_run_that_cannot_be_saved_ends_and_leaves_no_part(play):
         run = play(9, LANDER)
     finally:
         r.setrlimit(r.RLIMIT_FSIZE, (soft, hard))
-    assert isinstance(run.error, RuntimeError) and run.games.size == 0
-    assert isinstance(run.error.__context__, OSError)  # what to do is said
+    assert isinstance(run.error, OSError) and run.games.size == 0
     check_files(run.folder, 'LunarLander', files=())  # no part is left
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='it has other signals')
 @pytest.mark.parametrize('ended_by', ['SIGINT', 'SIGKILL'])
 def test_a_stopped_program_keeps_the_games_played(start, tmp_path, ended_by):
+    lines = []
     with start(500) as process:
         for i, line in enumerate(process.stdout):
+            lines.append(line)
             if i == 2:  # two games are over
                 process.send_signal(getattr(signal, ended_by))
         process.communicate(timeout=600)
     assert i < 50  # each line comes at once, though piped
+    folder = tmp_path / 'runs/LunarLander'
+    scores = np.loadtxt(folder / 'scores.txt', ndmin=2)[:, 0]
+    printed = re.findall(rf'^episode .* score {NUMBER} av', ''.join(lines), re.M)
     if ended_by == 'SIGINT':
         assert process.returncode == 0 and 'recording.gif (a game' in line
         check_files(tmp_path, 'LunarLander')
-    assert T.load(tmp_path / 'runs/LunarLander/network.pt')
+        assert len(scores) == len(printed)
+    np.testing.assert_allclose(scores[:len(printed)], np.float64(printed), atol=0.0051)
+    assert len(scores) - len(printed) in (0, 1)  # it is saved before it is printed
+    assert T.load(folder / 'network.pt')
