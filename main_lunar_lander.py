@@ -65,8 +65,7 @@ if __name__ == '__main__':
 
     x = [i + 1 for i in range(len(scores))]
     plot_learning_curve(x, scores, eps_history, folder / 'learning_curve.png', env)
-    print(f'saved network.pt, scores.txt and learning_curve.png in {folder}',
-          flush=True)
+    print(f'saved network.pt, scores.txt, learning_curve.png in {folder}', flush=True)
     agent.epsilon = 0.0  # not in the video: a recorded game, without random actions
     print(record_game(agent, env, folder / 'recording.gif'))
     env.close()

@@ -40,7 +40,7 @@ def test_a_run_prints_its_games_and_leaves_network_curve_and_recording(three):
     first, *_, saved, last = three.output.splitlines()
     folder = Path('runs', 'LunarLander')
     assert first == f'saving to {folder}; Ctrl-C stops after the running game'
-    assert saved == f'saved network.pt, scores.txt and learning_curve.png in {folder}'
+    assert saved == f'saved network.pt, scores.txt, learning_curve.png in {folder}'
     recording = re.escape(str(folder / 'recording.gif'))
     assert re.fullmatch(rf'{recording} \(a game, score {NUMBER}\)', last)
     check_files(three.folder, 'LunarLander')
@@ -245,7 +245,7 @@ def test_an_error_in_the_recorded_game_is_told_after_all_else_is_saved(play):
         (AGENT, 'check_observation(self, observation)',
          'assert self.epsilon > 0, "the mask is missing"')])
     assert repr(run.error) == "AssertionError('the mask is missing')"
-    assert run.output.splitlines()[-1].startswith('saved network.pt, scores.txt and')
+    assert run.output.splitlines()[-1].startswith('saved network.pt, scores.txt')
     check_files(run.folder, 'Homemade', files=FILES - {'recording.gif'})
 
 

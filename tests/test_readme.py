@@ -1,12 +1,15 @@
 """What the README shows is there: lines of code, pictures, and snippets that run."""
+import os
 import re
+from pathlib import Path
 from textwrap import dedent, indent
 
 import gymnasium as gym
+import matplotlib.pyplot as plt
 import numpy as np
 import torch as T
 
-from conftest import Homemade
+from conftest import Homemade, drawn
 from edits import AGENT, MAIN, ROOT
 from links import LINK, line_of, numbered
 from simple_dqn_torch import Agent
@@ -60,26 +63,60 @@ def test_large_rewards_and_states_are_made_smaller():
     assert reward == 1 / 100 and np.allclose(small, large / 100)
 
 
-def test_a_reader_can_keep_the_best_network(play):
-    rewards = iter([0.0, 5.0, 1.0, 2.0])  # of each game
-    now = []
+def keep_the_best(play, scores):
+    """Play games of these scores, keeping the best network as the page says.
 
+    Returns the biases of the last layer after each game, and those that were kept.
+    """
     def on_step(game):
-        if game.array[0] == 1 and game.n_games > 1:
-            now.append(next(rewards, 0.0))
-        return now[-1] / 70 if now else None
+        reward = {i + 2: score for i, score in enumerate(scores)}  # 1 is the seed's
+        return reward.get(game.n_games, 0.0) / game.length
 
     start, = (code for code in SNIPPETS if code.startswith('best = '))
-    saves, = (code for code in SNIPPETS if code.startswith('if avg_score > best:'))
-    saves += '    kept.append(agent.Q_eval.fc3.bias.tolist())\n'
+    saves, = (code for code in SNIPPETS if 'avg_score > best:' in code)
+    saves += 'biases.append(agent.Q_eval.fc3.bias.tolist())\n'
     lists = 'scores, eps_history = [], []'
-    run = play(4, Homemade(length=70, on_step=on_step), edits=[
-        (MAIN, lists, f'{lists}\n    kept = []\n{indent(start, 4 * " ")}'),
+    game = Homemade(length=8, on_step=on_step)
+    run = play(len(scores), game, edits=[
+        (MAIN, lists, f'{lists}\n    biases = []\n{indent(start, 4 * " ")}'),
         (MAIN, re.compile(r' *save_network\(.*\n'), indent(saves, 8 * ' '))])
-    kept = run.main.kept
-    assert len(kept) == 2  # averages 0, 2.5, 2, 2
-    saved = T.load(run.folder / 'runs/Homemade/network.pt')['fc3.bias'].tolist()
-    assert saved == kept[-1] != run.main.agent.Q_eval.fc3.bias.tolist()
+    np.testing.assert_allclose(run.main.scores, scores, atol=1e-6)
+    kept = T.load(run.folder / 'runs/Homemade/network.pt')['fc3.bias'].tolist()
+    return run.main.biases, kept
+
+
+def test_a_reader_can_keep_the_best_network(play):
+    # Averages of 100 games: 0 at first, 1 after game 110, then less.
+    biases, kept = keep_the_best(play, [0.0] * 100 + [10.0] * 10 + [-10.0] * 10)
+    assert kept == biases[109] != biases[-1]
+
+
+def test_a_first_game_that_is_won_by_luck_does_not_keep_the_first_network(play):
+    biases, kept = keep_the_best(play, [1.0] + [-1.0] * 60 + [1.0] * 60)
+    assert kept == biases[-1] != biases[0]  # the average was 1.00 after game 1 alone
+
+
+def test_runs_are_compared_whatever_ended_them(tmp_path, monkeypatch):
+    code, = (snippet for snippet in SNIPPETS if 'compare.png' in snippet)
+    runs = {'LunarLander': np.arange(250.0), 'LunarLander-2': np.ones(1),
+            'LunarLander-10': -np.arange(30.0), 'CartPole': np.ones(9)}
+    for n, (name, scores) in enumerate(runs.items()):
+        file = tmp_path / 'runs' / name / 'scores.txt'
+        file.parent.mkdir(parents=True)
+        file.write_text(''.join(f'{score} 0.5\n' for score in scores))
+        os.utime(file, (n, n))
+    monkeypatch.chdir(tmp_path)
+    with drawn() as figures:
+        exec(code, {})
+    lines = {line.get_label(): line.get_xydata().T for line in figures[0].axes[0].lines}
+    plt.close('all')
+    assert list(lines) == [
+        str(Path('runs', name)) for name in runs if name != 'CartPole']
+    for scores, (x, averages) in zip(runs.values(), lines.values()):
+        assert list(x) == [*range(1, len(scores) + 1)]
+        by_hand = [scores[max(0, n - 100):n].mean() for n in range(1, len(scores) + 1)]
+        np.testing.assert_allclose(averages, by_hand)
+    assert (tmp_path / 'runs' / 'compare.png').exists()
 
 
 def test_a_one_hot_game_is_trained_watched_and_gone_on_with(play, monkeypatch):

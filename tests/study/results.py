@@ -138,20 +138,20 @@ def short(game):
 
 
 def beside_zoo():
-    """Two rows: final networks, after how many steps; this project's and RL Zoo's."""
+    """The table of final networks: score and steps, this project's and RL Zoo's."""
     ours = []
     for game in FOUR:
         runs = ten_runs('defaults', game)
         ours.append((np.median(measures(runs, SOLVED[game])[2]),
                      np.median([run.steps for run in runs])))
-    return [[label, *(f'{score:.0f}; {steps / 1000:.0f}k'
-                      for score, steps in pairs)]
-            for label, pairs in [('final network; training steps', ours),
-                                 ("RL Zoo's, one tuned run", ZOO.values())]]
+    rows = [[label, *(f'{score:.0f}; {steps / 1000:.0f}k' for score, steps in pairs)]
+            for label, pairs in [('this project, median of ten runs', ours),
+                                 ('RL Zoo, one tuned run', ZOO.values())]]
+    return markdown(['', *map(short, FOUR)], rows)
 
 
 def overview():
-    """The table on the project's page: a column for each game."""
+    """The ladder on the project's page: a column for each game."""
     rows = []
     for name in LADDER:
         row = [VARIANTS[name].label]
@@ -160,20 +160,19 @@ def overview():
             row.append(f'{np.isfinite(at).sum()}; {np.median(ends):.0f}')
         rows.append(row)
     heads = [f'{short(game)}, {SOLVED[game]}' for game in FOUR]
-    lines = markdown(['', *heads], [*rows, *beside_zoo()])
-    return lines.replace("RL Zoo's", "[RL Zoo's](tests/study/README.md#beside-rl-zoo)")
+    return markdown(['', *heads], rows)
 
 
 def parts():
     """What the tool writes: {page: {mark: text}}."""
     speed = (HERE / 'speed.txt').read_text(encoding='utf-8').strip()
     machines = '\n'.join(re.findall('^# (.*)$', RUNS.read_text('utf-8'), re.M))
-    zoo = markdown(['', *map(short, FOUR)], beside_zoo())
     return {
         HERE / 'README.md': {
-            'four games': table(), 'further games': further_table(), 'zoo': zoo,
+            'four games': table(), 'further games': further_table(),
+            'zoo': beside_zoo(),
             'speed': f'```\n{speed}\n```', 'machines': f'```\n{machines}\n```'},
-        ROOT / 'README.md': {'ladder': overview()}}
+        ROOT / 'README.md': {'ladder': overview(), 'zoo': beside_zoo()}}
 
 
 def filled(page, texts):

@@ -120,7 +120,8 @@ def test_links_of_and_to_the_page_lead_somewhere():
 
 
 def test_caption_and_alt_text_are_of_the_run_of_the_scripts_seed():
-    seed, = re.findall(r'seed = (\d+)', (ROOT / 'main_lunar_lander.py').read_text())
+    seed, = re.findall(
+        r'^ *seed = (\d+)', (ROOT / 'main_lunar_lander.py').read_text('utf-8'), re.M)
     runs = ten_runs('defaults', LANDER)
     _, ends, _ = measures(runs, SOLVED[LANDER])
     mine = int(seed) - 70
