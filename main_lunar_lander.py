@@ -11,7 +11,8 @@ if __name__ == '__main__':
     T.set_num_threads(1)  # so that a seed gives the same run on any number of cores
     seed = 77  # another number, or None, gives another run
     env = gym.make('LunarLander-v3')  # the video: v2
-    # Wrap env here to change states, actions or ends, so that the recording has it too.
+    # To change states, actions or when a game ends, wrap env here: then the recording
+    # has the change, too.
     check_space(env.action_space)
     agent = Agent(
         gamma=0.99,  # a reward that comes one step later counts 0.99 times as much
@@ -30,10 +31,10 @@ if __name__ == '__main__':
     print(f'saving to {folder}; Ctrl-C stops after the running game', flush=True)
 
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early
-        # not in the video: the learning rate falls from lr (the optimizer's default) to
-        # 0. It is large at first, to learn fast, and small at the end, to keep what was
-        # learned. The square makes it fall sooner.
-        remaining = max(0, 1 - i / n_games)  # share still to play; 0 after n_games
+        # not in the video: the learning rate falls from lr, which optimizer.defaults
+        # keeps, towards 0. It is large at first, to learn fast, and small at the end,
+        # to keep what was learned. The square makes it fall sooner.
+        remaining = max(0, 1 - i / n_games)  # share still to play; 0 if more are played
         optimizer = agent.Q_eval.optimizer
         optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
         score = 0.0
@@ -45,8 +46,8 @@ if __name__ == '__main__':
             # the video: one flag, done
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
-            score += reward  # change rewards below this line: scores stay the game's
-            # the video: done; but a game cut off by time could have gone on
+            score += reward  # change rewards only below this: scores keep their units
+            # the video: stores done; but a game cut off by time could have gone on
             agent.store_transition(observation, action, reward,
                                    observation_, terminated)
             agent.learn()

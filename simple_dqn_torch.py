@@ -1,7 +1,8 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
 The comments "the video: ..." and "not in the video" mark the differences that matter
-most. README.md has a table of the differences, and of what they do.
+most. Checks, seeds and speed are mostly unmarked. README.md has tables of both, and of
+what they do.
 """
 import torch as T
 import torch.nn as nn
@@ -53,8 +54,6 @@ class DeepQNetwork(nn.Module):
 class Agent:
     """Has a network, a replay memory, a way to choose actions and one to learn.
 
-    What the other hyperparameters do is said in main_lunar_lander.py.
-
     max_mem_size: transitions remembered; with fewer, it forgets sooner.
     eps_dec: what epsilon loses in each step of learning; 0 or more.
     gamma, epsilon: from 0 to 1. eps_end: from 0 to epsilon. lr: above 0.
@@ -62,7 +61,9 @@ class Agent:
     n_actions: 1 or more; the actions are 0 to n_actions - 1.
     batch_size: from 1 to max_mem_size.
     seed: the same seed gives the same initial weights, random actions and batches. It
-        is torch's seed too, since torch draws the weights. None: new ones each time.
+        is torch's seed too, since torch draws the weights. None: others each time.
+
+    What the other hyperparameters do is said in main_lunar_lander.py.
 
     Raises ValueError for an argument outside its range, and for a size or a number of
     actions that is not a whole number.
@@ -186,7 +187,7 @@ def seed_torch_and_make_rng(seed):
     """Seed torch, unless seed is None; return a generator of random numbers."""
     if seed is not None:
         T.manual_seed(seed)
-    # Without spawn it would draw the same numbers as a game with the same seed.
+    # spawn keeps these numbers apart from those of a game with the same seed.
     return np.random.default_rng(seed).spawn(1)[0]
 
 

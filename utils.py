@@ -52,7 +52,8 @@ def until_ctrl_c(items):
 
     The first Ctrl-C is answered by a line on standard error; a second one breaks off at
     once. Where Ctrl-C is ignored, it stays ignored.
-    Belongs in the line of a for loop: Ctrl-C is as before once that loop is left.
+    Use it only as `for ... in until_ctrl_c(...)`: once that loop is left, Ctrl-C is as
+    before.
     Raises ValueError in a thread, since only the main thread gets Ctrl-C.
     """
     before = signal.getsignal(signal.SIGINT)
@@ -110,8 +111,8 @@ def replace_patiently(path, filename):
 def solved_score(env):
     """The average score that solves a game, or None.
 
-    None if the game names none, or if a wrapper changes the rewards, so that the scores
-    are in other units. What an option of gym.make(...) changes is not seen.
+    None if the game names none, or if a RewardWrapper or NormalizeReward changes the
+    rewards, so that scores are in other units. Other changes of rewards are not seen.
     """
     spec = env.unwrapped.spec
     while isinstance(env, gym.Wrapper):

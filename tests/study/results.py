@@ -145,8 +145,8 @@ def beside_zoo():
         ours.append((np.median(measures(runs, SOLVED[game])[2]),
                      np.median([run.steps for run in runs])))
     rows = [[label, *(f'{score:.0f}; {steps / 1000:.0f}k' for score, steps in pairs)]
-            for label, pairs in [('this project, median of ten runs', ours),
-                                 ('RL Zoo, one tuned run', ZOO.values())]]
+            for label, pairs in [('this project, ten runs', ours),
+                                 ('RL Zoo, one run', ZOO.values())]]
     return markdown(['', *map(short, FOUR)], rows)
 
 
