@@ -227,7 +227,7 @@ def check_observation(agent, observation):
 
 
 def check_transition(agent, state, action, reward, state_, terminal):
-    """Refuse, before anything is stored, what would spoil the agent's memory."""
+    """Refuse a bad transition before any of it is stored."""
     shape = agent.state_memory.shape[1:]
     for name, value in (('state', state), ('state_', state_)):
         require(np.shape(value) == shape and np.isfinite(value).all(), name, value,

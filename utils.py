@@ -153,9 +153,10 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
 def record_game(agent, env, filename):
     """Play one game in env and write it as a GIF at natural speed.
 
-    At most 400 pictures, of at most 400 by 400. The agent's epsilon still applies; at
-    0, no action is random.
-    Returns a text: filename and score, or why there is no recording.
+    It has at most 400 pictures, of at most 400 by 400. The agent's epsilon still
+    applies; at 0, no action is random.
+    Returns a text: filename and score, or why the game cannot be drawn.
+    Raises what agent and game raise while the game is played.
 
     It seeds env with 0, so that an agent which learns no more plays the same game each
     time. Record after training: during it, the same games would come again after each
@@ -168,9 +169,9 @@ def record_game(agent, env, filename):
         fps = env.metadata.get('render_fps') or 30  # steps a second
         skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
         observation, info = env.reset(seed=0)
-        shrink(env.render())  # only to see whether the game can be drawn
+        fit(env.render())  # only to see whether the game can be drawn
     except Exception as error:  # whatever another package's game may raise
-        return (f'no {filename}: the game cannot be drawn: {error!r}. '
+        return (f'no {filename}: the game cannot be started and drawn: {error!r}. '
                 "It may help to put render_mode='rgb_array' inside gym.make(...).")
 
     frames, n_steps, score = [], 0, 0.0
@@ -183,7 +184,7 @@ def record_game(agent, env, filename):
         score += reward
         picture = env.render()  # drawn even if not kept: flames fade only when drawn
         if n_steps % skip == 0 or done:
-            frames.append(shrink(picture))
+            frames.append(fit(picture))
 
     # Milliseconds for each picture, in the steps of 10 that a GIF has.
     durations = [round(1000 * skip / fps, -1)] * len(frames)
@@ -194,6 +195,6 @@ def record_game(agent, env, filename):
     return f'{filename} ({part}, score {score:.2f})'
 
 
-def shrink(picture):
-    """A picture from an array, of at most 400 by 400 and with 64 colours."""
+def fit(picture):
+    """A picture from an array, made to fit 400 by 400, in 64 colours."""
     return ImageOps.contain(Image.fromarray(picture), (400, 400)).quantize(colors=64)

@@ -10,20 +10,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MAIN, AGENT = 'main_lunar_lander.py', 'simple_dqn_torch.py'
+SCRIPTS = [MAIN, AGENT, 'utils.py']
 
 
 def without_comments(text):
     """A script's text without its comments; each line keeps its number."""
-    lines = text.splitlines()
+    lines = text.split('\n')
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column].rstrip()
-    return '\n'.join(lines) + '\n'
+    return '\n'.join(lines)
 
 
 def pattern(code):
-    """A pattern that finds a piece of code, however it is spread over lines."""
+    """A pattern that finds a piece of code; where it has a space, lines may break."""
     start = r'(?<!\w)' if code[0].isidentifier() else ''
     return start + r'\s+'.join(map(re.escape, code.split()))
 
@@ -44,8 +45,8 @@ def write_edited(folder, edits):
 
     Raises ValueError unless the old code of each edit is in its script just once.
     """
-    texts = {path.name: without_comments(path.read_text(encoding='utf-8'))
-             for path in ROOT.glob('*.py')}
+    texts = {name: without_comments((ROOT / name).read_text(encoding='utf-8'))
+             for name in SCRIPTS}
     for script, old, new in edits:
         found = old if isinstance(old, re.Pattern) else re.compile(pattern(old))
         texts[script], n = found.subn(lambda _: new, texts[script])

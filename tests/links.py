@@ -32,4 +32,5 @@ def numbered(page):
 
 
 if __name__ == '__main__':
-    README.write_text(numbered(README.read_text(encoding='utf-8')), encoding='utf-8')
+    page = numbered(README.read_text(encoding='utf-8'))
+    README.write_text(page, encoding='utf-8', newline='\n')

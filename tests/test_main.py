@@ -99,7 +99,7 @@ def test_the_recorded_game_is_that_of_the_saved_network(three):
 
 def test_another_process_on_any_number_of_threads_plays_the_same_games(three, start):
     with start(3) as process:
-        output, errors = process.communicate(timeout=600)
+        output, errors = process.communicate()
     assert (process.returncode, errors, output) == (0, '', three.output)
     assert three.n_threads == 1
 
@@ -286,7 +286,7 @@ def test_a_stopped_program_keeps_the_games_played(start, tmp_path, ended_by):
             lines.append(line)
             if i == 2:  # two games are over
                 process.send_signal(getattr(signal, ended_by))
-        process.communicate(timeout=600)
+        process.communicate()
     assert i < 50  # each line comes at once, though piped
     folder = tmp_path / 'runs/LunarLander'
     scores = np.loadtxt(folder / 'scores.txt', ndmin=2)[:, 0]

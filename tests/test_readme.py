@@ -10,7 +10,7 @@ import numpy as np
 import torch as T
 
 from conftest import Homemade, drawn
-from edits import AGENT, MAIN, ROOT
+from edits import AGENT, MAIN, ROOT, SCRIPTS
 from links import LINK, line_of, numbered
 from simple_dqn_torch import Agent
 
@@ -27,13 +27,13 @@ def test_every_mark_in_the_code_has_its_row_beside_the_video():
     section = re.search(r'^## Beside the video.*?(?=^## )', README, re.M | re.S)[0]
     rows = {(script, line_of(code, script)) for code, script in LINK.findall(section)}
     marked = set()
-    for path in ROOT.glob('*.py'):
-        lines = ['', *path.read_text(encoding='utf-8').splitlines()]
+    for script in SCRIPTS:
+        lines = ['', *(ROOT / script).read_text(encoding='utf-8').splitlines()]
         for i, line in enumerate(lines):
             if '# the video:' in line or '# not in the video' in line:
                 while lines[i].lstrip().startswith('#'):  # of the line below
                     i += 1
-                marked.add((path.name, i))
+                marked.add((script, i))
     assert len(marked) > 10 and marked <= rows
 
 
@@ -43,6 +43,11 @@ def test_pictures_and_linked_files_are_there():
         r'(?:\]\(|src="|href=")(?!https?:|tests/study/)([\w./-]+)', README)
     assert len(links) > 30
     assert [link for link in links if not (ROOT / link).exists()] == []
+    headings = {heading.lower().replace(' ', '-')
+                for heading in re.findall('^## (.*)$', README, re.M)}
+    places = headings | {*re.findall(r'<a id="([\w-]+)">', README)}
+    anchors = {*re.findall(r'\]\(#([\w-]+)\)', README)}
+    assert len(anchors) > 3 and anchors <= places
 
 
 def test_without_layer_normalisation_the_lines_are_those_of_the_page():

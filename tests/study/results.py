@@ -12,6 +12,9 @@ sentences must be read again:
 - on the project's page: caption and alt texts of the pictures, median scores by games,
   the three experiments, MountainCar, the effects of the five changes, the averages of
   the video's code, what is said below the tables, and Double DQN's 138.
+
+If speed.txt is written anew, the project's page has three of its figures: for
+fused=True, for self.rng.choice, and for all lines as in the video.
 """
 import re
 from itertools import product
@@ -178,7 +181,8 @@ def parts():
 def filled(page, texts):
     """A page with each text between its marks, which must be there once."""
     for mark, text in texts.items():
-        place = re.compile(rf'(?<=<!-- {mark} -->\n\n).*?(?=\n\n<!-- end -->)', re.S)
+        place = re.compile(
+            rf'(?<=<!-- {mark} -->\n\n)((?!<!--).)*?(?=\n\n<!-- end -->)', re.S)
         page, n = place.subn(lambda _: text, page)
         if n != 1:
             raise ValueError(f'<!-- {mark} --> is there {n} times, not once')
@@ -221,7 +225,7 @@ def draw(filename, panels, ranged, shape, size):
 if __name__ == '__main__':
     for path, texts in parts().items():
         page = filled(path.read_text(encoding='utf-8'), texts)
-        path.write_text(page, encoding='utf-8')
+        path.write_text(page, encoding='utf-8', newline='\n')
     ladder = {name: VARIANTS[name].label for name in LADDER}
     draw('study.png', [(short(game), game, ladder) for game in FOUR],
          [LADDER[0], LADDER[-1]], shape=(2, 2), size=(6.4, 5))

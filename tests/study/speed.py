@@ -1,6 +1,8 @@
 """Steps per second of the agent, beside itself with lines as the video has them.
 
-    python tests/study/speed.py    # some minutes, on a machine that does nothing else
+    python tests/study/speed.py > tests/study/speed.txt
+
+Takes some minutes, on a machine that does nothing else.
 
 Each edit takes its turn in every round, in a process of its own, on one thread. It
 plays LunarLander with 90,000 transitions stored and learns in each step. A figure is

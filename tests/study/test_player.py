@@ -1,4 +1,5 @@
 """What each row of the study plays, looked at while it plays; and its line."""
+import os
 import re
 import shutil
 import subprocess
@@ -241,6 +242,10 @@ def test_what_is_missing_is_played_under_the_name_of_the_machine(tmp_path, monke
         player.play_missing()
     assert sorted(played) == sorted([first, second] * 2)
     assert player.RUNS.read_text().splitlines() == [*lines, lines[0]]
+    monkeypatch.setattr(player, 'RUNS_TO_PLAY', done)
+    monkeypatch.setattr(player, 'this_machine', lambda: 'a third machine')
+    player.play_missing()
+    assert player.RUNS.read_text().splitlines() == [*lines, lines[0]]
 
 
 @pytest.mark.skipif(not shutil.which('git'), reason='there is no git')
@@ -251,6 +256,8 @@ def test_commit_is_that_of_the_repository_and_plus_means_edited_code(
             ['git', '-c', 'user.name=a', '-c', 'user.email=a@b', *arguments],
             cwd=tmp_path, text=True).strip()
 
+    for name in [name for name in os.environ if name.startswith('GIT_')]:
+        monkeypatch.delenv(name)  # in a hook, it would name this repository
     monkeypatch.setattr(player, 'ROOT', tmp_path)
     (tmp_path / 'tests' / 'study').mkdir(parents=True)
     not_code = ['README.md', 'tests/study/runs.txt', 'tests/test_agent.py',

@@ -45,6 +45,10 @@ def test_sign_flips_by_hand():
     # 1 + 2 + 3 is reached with two of eight choices of signs, |-3 + 1 + 1| with all.
     assert p_value([1, 2, 3], [0, 0, 0]) == 2 / 8
     assert p_value([2, 1, 1], [5, 0, 0]) == 8 / 8
+    # Of 1, -4, 3 and 4, which make 4, twelve choices of sixteen make 4 or more; so with
+    # tenths, whose sums are rounded.
+    assert p_value([1, 2, 3, 4], [0, 6, 0, 0]) == 12 / 16
+    assert p_value([0.1, 0.2, 0.3, 0.4], [0, 0.6, 0, 0]) == 12 / 16
 
 
 def test_average_that_just_reaches_the_threshold_solves():
@@ -104,8 +108,10 @@ def test_tables_of_the_pages_are_those_that_the_tool_writes(path, texts):
 def test_only_what_stands_between_its_marks_is_replaced():
     page = 'a\n<!-- b -->\n\nold\n\n<!-- end -->\nc\n\n<!-- end -->'
     assert results.filled(page, {'b': r'n\1w'}) == page.replace('old', r'n\1w')
-    with pytest.raises(ValueError, match='<!-- c --> is there 0 times'):
-        results.filled(page, {'c': 'new'})
+    for mark, page in [('c', page), ('a', f'<!-- a -->\n\n<!-- end -->\n{page}'),
+                       ('a', f'<!-- a -->\n\n{page}')]:  # without an end of its own
+        with pytest.raises(ValueError, match=f'<!-- {mark} --> is there 0 times'):
+            results.filled(page, {mark: 'new'})
 
 
 def test_links_of_and_to_the_page_lead_somewhere():
