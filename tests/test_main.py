@@ -87,7 +87,7 @@ def test_without_a_seed_the_script_runs(play):
 def test_the_recorded_game_is_that_of_the_saved_network(three):
     network = DeepQNetwork(0.0, (8,), 256, 256, 4)
     network.load_state_dict(T.load(three.folder / 'runs/LunarLander/network.pt'))
-    env, score, over = gym.make('LunarLander-v3'), 0, False
+    env, score, over = eval(LANDER), 0, False
     observation, _ = env.reset(seed=0)
     while not over:
         action = int(network(T.as_tensor(observation).to(network.device)).argmax())

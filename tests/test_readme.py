@@ -81,7 +81,7 @@ def keep_the_best(play, scores):
     saves, = (code for code in SNIPPETS if 'avg_score > best:' in code)
     saves += 'biases.append(agent.Q_eval.fc3.bias.tolist())\n'
     lists = 'scores, eps_history = [], []'
-    game = Homemade(length=8, on_step=on_step)
+    game = Homemade(length=2, on_step=on_step)
     run = play(len(scores), game, edits=[
         (MAIN, lists, f'{lists}\n    biases = []\n{indent(start, 4 * " ")}'),
         (MAIN, re.compile(r' *save_network\(.*\n'), indent(saves, 8 * ' '))])
