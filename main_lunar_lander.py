@@ -34,7 +34,7 @@ if __name__ == '__main__':
         # not in the video: the learning rate falls from lr, which optimizer.defaults
         # keeps, towards 0. It is large at first, to learn fast, and small at the end,
         # to keep what was learned. The square makes it fall sooner.
-        remaining = max(0, 1 - i / n_games)  # share still to play; 0 if more are played
+        remaining = max(0, 1 - i / n_games)  # share still to play, never negative
         optimizer = agent.Q_eval.optimizer
         optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
         score = 0.0

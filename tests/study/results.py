@@ -11,7 +11,7 @@ sentences must be read again:
   the network overestimates", "Why one car never finds the flag", the times at the end;
 - on the project's page: caption and alt texts of the pictures, median scores by games,
   the three experiments, MountainCar, the effects of the five changes, the averages of
-  the video's code, what is said below the tables, and Double DQN's 138.
+  the video's code, and what is said below the tables.
 
 If speed.txt is written anew, the project's page has three of its figures: for
 fused=True, for self.rng.choice, and for all lines as in the video.
@@ -148,7 +148,7 @@ def beside_zoo():
         ours.append((np.median(measures(runs, SOLVED[game])[2]),
                      np.median([run.steps for run in runs])))
     rows = [[label, *(f'{score:.0f}; {steps / 1000:.0f}k' for score, steps in pairs)]
-            for label, pairs in [('this project, ten runs', ours),
+            for label, pairs in [('this project, median of ten', ours),
                                  ('RL Zoo, one run', ZOO.values())]]
     return markdown(['', *map(short, FOUR)], rows)
 
