@@ -1,8 +1,8 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
 The comments "the video: ..." and "not in the video" mark the differences that matter
-most. Checks, seeds and speed are mostly unmarked. README.md has tables of all these, and
-says what they do.
+most. Checks, seeds and speed are mostly unmarked. README.md has tables of all these,
+and says what they do.
 """
 import torch as T
 import torch.nn as nn

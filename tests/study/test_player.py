@@ -91,8 +91,8 @@ def look_at(make_agent):
 
 
 # Of each row: the learning rate of the first and last of two games; the steps stored as
-# ends (step 69 is a time-out, step 79 an end); the memory's size; the lowest and highest
-# number in a state; and what look_at sees.
+# ends (step 69 is a time-out, step 79 an end); the memory's size; the lowest and the
+# highest number in a state; and what look_at sees.
 PROJECT = dict(rates=[0.001, 0.00025], ends=[79], memory=100_000, states=[-3, 5],
                normed=True, gradient=False, ages=[0] * 8)
 VIDEO = {**PROJECT, 'rates': [0.001, 0.001], 'ends': [69, 79], 'normed': False,
