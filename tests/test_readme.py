@@ -115,8 +115,8 @@ def test_runs_are_compared_whatever_ended_them(tmp_path, monkeypatch):
         exec(code, {})
     lines = {line.get_label(): line.get_xydata().T for line in figures[0].axes[0].lines}
     plt.close('all')
-    assert list(lines) == [
-        str(Path('runs', name)) for name in runs if name != 'CartPole']
+    assert [Path(label) for label in lines] == [
+        Path('runs', name) for name in runs if name != 'CartPole']
     for scores, (x, averages) in zip(runs.values(), lines.values()):
         assert list(x) == [*range(1, len(scores) + 1)]
         by_hand = [scores[max(0, n - 100):n].mean() for n in range(1, len(scores) + 1)]
