@@ -73,9 +73,10 @@ def keep_the_best(play, scores):
 
     Returns the biases of the last layer after each game, and those that were kept.
     """
+    score_of = dict(enumerate(scores, start=2))  # game 1 is the seed's
+
     def on_step(game):
-        reward = {i + 2: score for i, score in enumerate(scores)}  # 1 is the seed's
-        return reward.get(game.n_games, 0.0) / game.length
+        return score_of.get(game.n_games, 0.0) / game.length
 
     start, = (code for code in SNIPPETS if code.startswith('best = '))
     saves, = (code for code in SNIPPETS if 'avg_score > best:' in code)

@@ -170,12 +170,12 @@ def parts():
     """What the tool writes: {page: {mark: text}}."""
     speed = (HERE / 'speed.txt').read_text(encoding='utf-8').strip()
     machines = '\n'.join(re.findall('^# (.*)$', RUNS.read_text('utf-8'), re.M))
+    zoo = beside_zoo()
     return {
         HERE / 'README.md': {
-            'four games': table(), 'further games': further_table(),
-            'zoo': beside_zoo(),
+            'four games': table(), 'further games': further_table(), 'zoo': zoo,
             'speed': f'```\n{speed}\n```', 'machines': f'```\n{machines}\n```'},
-        ROOT / 'README.md': {'ladder': overview(), 'zoo': beside_zoo()}}
+        ROOT / 'README.md': {'ladder': overview(), 'zoo': zoo}}
 
 
 def filled(page, texts):

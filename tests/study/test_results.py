@@ -1,4 +1,4 @@
-"""The figures of the tables and pictures, from made-up runs; and what the pages say."""
+"""What the tool counts and draws, and what the pages say of it."""
 import re
 
 import gymnasium as gym
@@ -11,6 +11,8 @@ from player import ACROBOT, LANDER, POLE, ROOT, Run
 from results import SOLVED, measures, p_value, solved_at, ten_runs
 
 FIRST_PAGE = (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
 def test_sign_flips_by_hand():
     # 1 + 2 + 3 is reached with two of eight choices of signs, |-3 + 1 + 1| with all.
     assert p_value([1, 2, 3], [0, 0, 0]) == 2 / 8
