@@ -28,13 +28,14 @@ if __name__ == '__main__':
     n_games = 500  # the learning rate falls towards 0 over these games
     env.reset(seed=seed)  # not in the video: a seed, for this and all later resets
     folder = new_folder(env)  # not in the video: a folder for each run
-    print(f'saving to {folder}; Ctrl-C stops after the running game', flush=True)
+    print(f'{n_games} games, saving to {folder}; Ctrl-C stops after the running game')
 
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early
         # not in the video: the learning rate falls from lr, which optimizer.defaults
         # keeps, towards 0. It is large at first, to learn fast, and small at the end,
         # to keep what was learned. The square makes it fall sooner.
-        remaining = max(0, 1 - i / n_games)  # share still to play, never negative
+        # max matters only to those who play more games than n_games.
+        remaining = max(0, 1 - i / n_games)  # share still to play
         optimizer = agent.Q_eval.optimizer
         optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
         score = 0.0
@@ -46,7 +47,9 @@ if __name__ == '__main__':
             # the video: one flag, done
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
-            score += reward  # change rewards only below this: scores keep their units
+            # float, since some games give other kinds of numbers. Change rewards only
+            # below this line, so that scores keep their units.
+            score += float(reward)
             # the video: stores done; but a game cut off by time could have gone on
             agent.store_transition(observation, action, reward,
                                    observation_, terminated)

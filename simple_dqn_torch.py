@@ -28,16 +28,17 @@ class DeepQNetwork(nn.Module):
         self.fc2 = nn.Linear(self.fc1_dims, self.fc2_dims)
         self.fc3 = nn.Linear(self.fc2_dims, self.n_actions)
 
-        # fused=True: the same steps of Adam, only faster.
+        # fused=True: the same steps of Adam but for rounding, only faster.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
         self.to(self.device)
 
     def forward(self, state):
-        """Values of all actions, of shape (batch, n_actions) or (n_actions,).
+        """Values of all actions, of shape (n_actions,) or (batch, n_actions).
 
-        state: float32 tensor of shape (batch, *input_dims) or input_dims.
+        state: float32 tensor. It is one state, of shape input_dims, or a batch, which
+        is several states at once, of shape (batch, *input_dims).
 
         Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3.
         What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
@@ -81,7 +82,7 @@ class Agent:
         self.action_space = [i for i in range(n_actions)]
         self.mem_size = max_mem_size
         self.batch_size = batch_size
-        self.mem_cntr = 0
+        self.mem_cntr = 0  # transitions ever stored, those overwritten included
 
         # not in the video: the agent's own random numbers
         self.rng = seed_torch_and_make_rng(seed)
@@ -127,7 +128,7 @@ class Agent:
             # the video: [observation], a batch of one; a single state will do
             state = T.as_tensor(observation, dtype=T.float32, device=self.Q_eval.device)
             with T.no_grad():
-                actions = self.Q_eval(state)
+                actions = self.Q_eval(state)  # the values, one for each action
             action = T.argmax(actions).item()
         else:
             action = int(self.rng.choice(self.action_space))
@@ -173,7 +174,9 @@ class Agent:
             # T.max returns the best values and their actions; [0] takes the values.
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
-        # Move the estimates towards the target, by one step of the optimizer.
+        # The loss is the mean of the squared errors. backward computes its gradient:
+        # which way, and how much, each weight changes it. With that, step lets Adam
+        # move each weight a little, so that the estimates come nearer to the target.
         loss = self.Q_eval.loss(q_target, q_eval)
         loss.backward()
         self.Q_eval.optimizer.step()
@@ -184,8 +187,10 @@ class Agent:
 
 # The agent is complete. What follows makes runs repeatable and refuses bad input.
 def seed_torch_and_make_rng(seed):
-    """Seed torch, unless seed is None; return a generator of random numbers."""
-    if seed is not None:
+    """Seed torch, with a number of its own if seed is None; return a generator."""
+    if seed is None:
+        T.seed()  # a forked process would go on with its parent's random numbers
+    else:
         T.manual_seed(seed)
     # spawn keeps these numbers apart from those of a game with the same seed.
     return np.random.default_rng(seed).spawn(1)[0]
@@ -202,7 +207,8 @@ def check_arguments(gamma, epsilon, lr, input_dims, batch_size, n_actions,
     """Refuse arguments outside their ranges. NaN is in no range."""
     require(0 <= gamma <= 1, 'gamma', gamma, 'from 0 to 1')
     require(0 <= epsilon <= 1, 'epsilon', epsilon, 'from 0 to 1')
-    require(0 <= eps_end <= epsilon, 'eps_end', eps_end, f'from 0 to epsilon={epsilon}')
+    require(0 <= eps_end <= epsilon, 'eps_end', eps_end,
+            f'from 0 to epsilon={epsilon} (if epsilon is lowered, lower eps_end, too)')
     require(0 <= eps_dec < np.inf, 'eps_dec', eps_dec, 'finite and >= 0')
     require(0 < lr < np.inf, 'lr', lr, 'finite and above 0')
     require(np.shape(input_dims) == (1,), 'input_dims', input_dims,

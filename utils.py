@@ -4,6 +4,7 @@ That is a check of the actions, a folder for each run, a way to stop early, savi
 the plot, and the recording.
 """
 import io
+import shutil
 import signal
 import sys
 import time
@@ -25,10 +26,11 @@ def check_space(space):
 
 
 def new_folder(env):
-    """Make a folder for a run and return its path.
+    """Make a folder for a run, with the code of the run in it, and return its path.
 
     It is named after the game: runs/LunarLander, then runs/LunarLander-2, and so on.
-    Raises OSError if it cannot be made.
+    The code is every script that is beside this one; the copies are in its folder code.
+    Raises OSError if folder or code cannot be written.
     """
     name = game_name(env)
     Path('runs').mkdir(exist_ok=True)
@@ -36,9 +38,14 @@ def new_folder(env):
         folder = Path('runs', name if i == 1 else f'{name}-{i}')
         try:
             folder.mkdir()
-            return folder
+            break
         except FileExistsError:
             continue
+    code = folder / 'code'
+    code.mkdir()
+    for script in Path(__file__).parent.glob('[!.]*.py'):  # no hidden file of an editor
+        shutil.copy(script, code)
+    return folder
 
 
 def game_name(env):
@@ -82,10 +89,16 @@ def until_ctrl_c(items):
 def save_network(network, filename):
     """Save a network's weights. If that breaks off, the old file stays as it was.
 
-    Raises OSError if the file cannot be written.
+    Raises ValueError if a weight is NaN or infinite, and OSError if the file cannot be
+    written.
     """
+    weights = network.state_dict()
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise ValueError(
+            f"{filename} is not saved: the network's weights are NaN or infinite. "
+            'A smaller learning rate or smaller rewards may help.')
     memory = io.BytesIO()  # if T.save wrote the file, it would hide what went wrong
-    T.save(network.state_dict(), memory)
+    T.save(weights, memory)
     part = Path(f'{filename}.part')
     try:
         part.write_bytes(memory.getvalue())
@@ -135,7 +148,8 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
     fig = Figure(figsize=(6, 3.8), layout='constrained')
     ax = fig.add_subplot(xlabel='Game', ylabel='Epsilon')
     ax.locator_params(axis='x', integer=True, min_n_ticks=1)
-    ax2 = ax.twinx(ylabel='Score')
+    ax2 = ax.twinx()
+    ax2.set_ylabel('Score')
 
     ax.plot(x, epsilons, color='C0', label='epsilon')
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
@@ -169,7 +183,7 @@ def record_game(agent, env, filename):
         fps = env.metadata.get('render_fps') or 30  # steps a second
         skip = max(1, round(fps / 16))  # 16 pictures a second make a small file
         observation, info = env.reset(seed=0)
-        fit(env.render())  # only to see whether the game can be drawn
+        small_image(env.render())  # only to see whether the game can be drawn
     except Exception as error:  # whatever another package's game may raise
         return (f'no {filename}: the game cannot be started and drawn: {error!r}. '
                 "It may help to put render_mode='rgb_array' inside gym.make(...).")
@@ -181,10 +195,10 @@ def record_game(agent, env, filename):
         observation, reward, terminated, truncated, info = env.step(action)
         done = terminated or truncated
         n_steps += 1
-        score += reward
+        score += float(reward)
         picture = env.render()  # drawn even if not kept: flames fade only when drawn
         if n_steps % skip == 0 or done:
-            frames.append(fit(picture))
+            frames.append(small_image(picture))
 
     # Milliseconds for each picture, in the steps of 10 that a GIF has.
     durations = [round(1000 * skip / fps, -1)] * len(frames)
@@ -195,6 +209,6 @@ def record_game(agent, env, filename):
     return f'{filename} ({part}, score {score:.2f})'
 
 
-def fit(picture):
-    """A picture from an array, made to fit 400 by 400, in 64 colours."""
+def small_image(picture):
+    """An image from an array, of at most 400 by 400, in 64 colours."""
     return ImageOps.contain(Image.fromarray(picture), (400, 400)).quantize(colors=64)

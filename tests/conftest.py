@@ -128,18 +128,6 @@ class Homemade(gym.Env):
         self.closed = True
 
 
-class Discrete(gym.spaces.Space):
-    """Another package's space of the same name."""
-
-    start = 0
-
-    def __init__(self, n):
-        self.n = n
-
-    def __repr__(self):
-        return f'Discrete({self.n})'
-
-
 class Doubled(gym.RewardWrapper):
     """A wrapper that gymnasium cannot make anew."""
 

@@ -31,7 +31,7 @@ def pattern(code):
 
 def number(name, value, script=MAIN):
     """The edit that sets a number, such as lr=0.0002, whatever it is now."""
-    return script, re.compile(rf'\b{name} ?= ?\d[^,)\n]*'), f'{name}={value}'
+    return script, re.compile(rf'(?<![\w.]){name} ?= ?\d[^,)\n]*'), f'{name}={value}'
 
 
 def games(n, seed, made):

@@ -1,14 +1,17 @@
 """What the README shows is there: lines of code, pictures, and snippets that run."""
 import os
 import re
+import sys
 from pathlib import Path
 from textwrap import dedent, indent
 
 import gymnasium as gym
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 import torch as T
 
+import links
 from conftest import Homemade, drawn
 from edits import AGENT, MAIN, ROOT, SCRIPTS
 from links import LINK, line_of, numbered
@@ -57,22 +60,9 @@ def test_without_layer_normalisation_the_lines_are_those_of_the_page():
     assert indent(shown, 8 * ' ') in code
 
 
-def test_large_rewards_and_states_are_made_smaller():
-    code, = (snippet for snippet in SNIPPETS if 'TransformReward' in snippet)
-    games = {'env': gym.make('CartPole-v1'), 'gym': gym}
-    plain = gym.make('CartPole-v1')
-    exec(code, games)
-    for env in games['env'], plain:
-        env.reset(seed=1)
-    (small, reward, *_), (large, *_) = games['env'].step(0), plain.step(0)
-    assert reward == 1 / 100 and np.allclose(small, large / 100)
-
-
-def keep_the_best(play, scores):
-    """Play games of these scores, keeping the best network as the page says.
-
-    Returns the biases of the last layer after each game, and those that were kept.
-    """
+def test_a_reader_can_keep_the_best_network(play):
+    # Averages of the last 100: 50 after game 1, by luck; 1 after game 110; then less.
+    scores = [50.0] + [0.0] * 99 + [10.0] * 10 + [-10.0] * 10
     score_of = dict(enumerate(scores, start=2))  # game 1 is the seed's
 
     def on_step(game):
@@ -82,24 +72,13 @@ def keep_the_best(play, scores):
     saves, = (code for code in SNIPPETS if 'avg_score > best:' in code)
     saves += 'biases.append(agent.Q_eval.fc3.bias.tolist())\n'
     lists = 'scores, eps_history = [], []'
-    game = Homemade(length=2, on_step=on_step)
-    run = play(len(scores), game, edits=[
+    run = play(len(scores), Homemade(length=2, on_step=on_step), edits=[
         (MAIN, lists, f'{lists}\n    biases = []\n{indent(start, 4 * " ")}'),
         (MAIN, re.compile(r' *save_network\(.*\n'), indent(saves, 8 * ' '))])
-    np.testing.assert_allclose(run.main.scores, scores, atol=1e-6)
+    assert run.main.scores == scores
     kept = T.load(run.folder / 'runs/Homemade/network.pt')['fc3.bias'].tolist()
-    return run.main.biases, kept
-
-
-def test_a_reader_can_keep_the_best_network(play):
-    # Averages of 100 games: 0 at first, 1 after game 110, then less.
-    biases, kept = keep_the_best(play, [0.0] * 100 + [10.0] * 10 + [-10.0] * 10)
-    assert kept == biases[109] != biases[-1]
-
-
-def test_a_first_game_that_is_won_by_luck_does_not_keep_the_first_network(play):
-    biases, kept = keep_the_best(play, [1.0] + [-1.0] * 60 + [1.0] * 60)
-    assert kept == biases[-1] != biases[0]  # the average was 1.00 after game 1 alone
+    biases = run.main.biases
+    assert kept == biases[109] and kept not in (biases[0], biases[-1])
 
 
 def test_runs_are_compared_whatever_ended_them(tmp_path, monkeypatch):
@@ -125,21 +104,49 @@ def test_runs_are_compared_whatever_ended_them(tmp_path, monkeypatch):
     assert (tmp_path / 'runs' / 'compare.png').exists()
 
 
-def test_a_one_hot_game_is_trained_watched_and_gone_on_with(play, monkeypatch):
-    one_hot, = re.findall(r'`(gym\.wrappers\.FlattenObservation\(.*\))`', README)
-    run = play(2, one_hot)
-    monkeypatch.chdir(run.folder)
-    watch, = (code for code in SNIPPETS if 'human' in code)
+LAKE = "gym.wrappers.FlattenObservation(gym.make('FrozenLake-v1'))"
+WATCH, = (code.replace('LunarLander*', 'FrozenLake*').replace(
+    "gym.make('LunarLander-v3', render_mode='human')", LAKE)
+    for code in SNIPPETS if 'human' in code)
+
+
+def test_a_network_is_watched_with_its_own_code_and_gone_on_with(play, monkeypatch):
+    assert f'`{LAKE}`' in README and LAKE in WATCH
+    first = play(1, LAKE)
+    newest = play(2, LAKE, folder=first.folder,
+                  edits=[(AGENT, 'fc1_dims=256', 'fc1_dims=32')])
+    monkeypatch.chdir(first.folder)
+    monkeypatch.setattr(sys, 'path', sys.path[:])
+    monkeypatch.setattr(sys, 'dont_write_bytecode', False)
+    monkeypatch.delitem(sys.modules, 'simple_dqn_torch')  # watch.py is a new process
     names = {}
-    exec(watch.replace('runs/LunarLander*', 'runs/FrozenLake*')
-         .replace("gym.make('LunarLander-v3', render_mode='human')", one_hot), names)
+    exec(WATCH, names)
     assert names['terminated'] or names['truncated']
-    best = run.main.agent.Q_eval(names['state']).argmax()  # in the last state it saw
-    assert names['action'] == best
+    assert names['agent'].epsilon == 0  # plays without random actions
+    watched, network = names['agent'].Q_eval, newest.main.agent.Q_eval
+    assert T.equal(watched.fc1.weight, network.fc1.weight)
+    assert {path.suffix for path in Path('runs/FrozenLake-2/code').iterdir()} == {'.py'}
 
     go_on, = (code for code in SNIPPETS if code.startswith('agent.'))
     agent = Agent(0.99, 1.0, 1e-4, (16,), 64, 4)
     exec(go_on.replace('LunarLander', 'FrozenLake'), {'agent': agent, 'T': T})
-    assert T.equal(agent.Q_eval.fc2.weight, run.main.agent.Q_eval.fc2.weight)
+    assert T.equal(agent.Q_eval.fc2.weight, first.main.agent.Q_eval.fc2.weight)
     # A network that learned on CUDA is loaded without it.
     assert README.count('T.load(') == README.count('map_location=')
+
+
+def test_who_watches_too_early_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match='There is no network yet'):
+        exec(WATCH, {})
+
+
+def test_a_link_finds_its_line_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(links, 'ROOT', tmp_path)
+    (tmp_path / 'a.py').write_text('# lr=1\n\nslr = 2\nf(lr=0.01,\n  eps=1)\n')
+    page = '[`lr=0.003`](a.py#L9), [`f(lr=0.01, eps=`](a.py#L1), [it](a.py#L7)'
+    assert links.numbered(page) == (
+        '[`lr=0.003`](a.py#L4), [`f(lr=0.01, eps=`](a.py#L4), [it](a.py#L7)')
+    for page, n in ('[`nothing`](a.py#L1)', 0), ('[`=`](a.py#L1)', 3):
+        with pytest.raises(ValueError, match=f'a.py {n} times, not once'):
+            links.numbered(page)

@@ -6,8 +6,11 @@ A run is main_lunar_lander.py itself, edited the way a reader edits it, with 100
 of the final network added. It takes minutes; two go on at a time, each with a core of
 its own. A finished run is a line of runs.txt and is not played again: name, game, seed,
 commit, steps of training, 500 scores of training, 100 of the final network. A + behind
-the commit: code was edited since; - in its place: it was not noted. A line with # names
-the machine that played what follows.
+the commit: code was edited since; - in its place: it was not noted.
+
+A line with # names the machine that played what follows, such as
+# 2026-11-28, AMD EPYC, Python 3.11.7, torch 2.13.0+cpu, numpy 2.4.6, gymnasium 1.4.0
+Before you play runs on another machine, or with other packages, add one.
 """
 import re
 import subprocess
@@ -15,10 +18,7 @@ import sys
 import tempfile
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
-from platform import machine, python_version
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from edits import AGENT, MAIN, ROOT, games, number, write_edited  # noqa: E402
@@ -28,6 +28,10 @@ LANDER, POLE, ACROBOT = 'LunarLander-v3', 'CartPole-v1', 'Acrobot-v1'
 CAR, LAKE, CLIFF, TAXI = 'MountainCar-v0', 'FrozenLake-v1', 'CliffWalking-v1', 'Taxi-v4'
 FOUR = [LANDER, POLE, ACROBOT, CAR]
 N_GAMES, SEEDS = 500, range(70, 80)
+# The scripts' numbers, with which every run was played; a row may change some.
+PLAYED_WITH = dict(gamma=0.99, epsilon=1.0, batch_size=64, eps_end=0.01, lr=0.001,
+                   max_mem_size=100000, eps_dec=5e-4, fc1_dims=256, fc2_dims=256,
+                   n_games=N_GAMES, seed=77)
 FINAL_SEEDS = range(10000, 10100)  # of the games that the final network plays
 Run = namedtuple('Run', 'scores final_scores steps')  # scores, steps: of training
 
@@ -91,8 +95,7 @@ def rung(lr, n):
 
 
 # A row of the table is an entry here, and nothing else. beside: the name of the row
-# that its p-values compare it with. To add a row, write it here; say in test_player.py
-# what it does; commit; play.
+# that its p-values compare it with. To add a row, write it here, commit, and play.
 Row = namedtuple('Row', 'label beside games edits')
 VARIANTS = {
     'video-0.003': Row("the video's code, rate 0.003", beside='video-0.001',
@@ -135,23 +138,6 @@ def commit():
     return git('rev-parse', '--short', 'HEAD') + ('+' if edited else '')
 
 
-def this_machine():
-    """Date, processor, and the versions of what computes the runs."""
-    cpuinfo = Path('/proc/cpuinfo')
-    names = re.findall(r'^model name\s*: (.*)$', cpuinfo.read_text(), re.M) \
-        if cpuinfo.exists() else []
-    packages = ', '.join(f'{name} {version(name)}'
-                         for name in ('torch', 'numpy', 'gymnasium', 'Box2D'))
-    return (f'{date.today()}, {(names or [machine()])[0]}, Python {python_version()}, '
-            f'{packages}')
-
-
-def append(line):
-    """Add a line to runs.txt; in one write, so that lines stay whole."""
-    with RUNS.open('a', encoding='utf-8') as file:
-        file.write(f'{line}\n')
-
-
 def run(name, game, seed):
     """Play one run of a variant and add its line to runs.txt."""
     edits = [*games(N_GAMES, seed, make(game)), final_games(FINAL_SEEDS),
@@ -164,7 +150,9 @@ def run(name, game, seed):
     scores = re.findall(r'^(?:episode \d+ score|greedy) (\S+)', output, re.M)
     assert len(scores) == N_GAMES + len(FINAL_SEEDS)
     rounded = ' '.join(f'{float(score):.0f}' for score in scores)
-    append(f'{name} {game} {seed} {played_by} {steps} {rounded}')
+    with RUNS.open('a', encoding='utf-8') as file:
+        # In one write, so that lines stay whole.
+        file.write(f'{name} {game} {seed} {played_by} {steps} {rounded}\n')
     print(f'{name} {game} seed {seed} is played', flush=True)
 
 
@@ -180,19 +168,11 @@ def finished_runs():
     return runs
 
 
-def play_missing():
-    """Play every run that is not in runs.txt."""
+if __name__ == '__main__':
     finished = finished_runs()
     missing = [job for job in RUNS_TO_PLAY if job not in finished]
     print(f'{len(missing)} runs to go', flush=True)
-    machines = re.findall('^# .*', RUNS.read_text(encoding='utf-8'), re.M)
-    if missing and machines[-1:] != [f'# {this_machine()}']:
-        append(f'# {this_machine()}')
     with ThreadPoolExecutor(2) as pool:
         for _ in pool.map(lambda job: run(*job), missing):
             pass
-
-
-if __name__ == '__main__':
-    play_missing()
-    print('results.py writes the page and the pictures')
+    print('results.py writes the tables and the pictures')

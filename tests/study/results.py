@@ -2,19 +2,17 @@
 
     python tests/study/results.py
 
-Tables, speed and machines stand in README.md and in the project's own page between
-marks, such as <!-- four games --> and <!-- end -->; nothing else is touched. Everything
-else there is prose. If rows of this project's own (defaults) are played anew, these
-sentences must be read again:
+Tables stand in README.md and in the project's own page between marks, such as
+<!-- four games --> and <!-- end -->; nothing else is touched. Everything else there is
+prose. If rows of this project's own (defaults) are played anew, these must be read
+again:
 
-- here: all below the table of four games, "Further games", "Measured once", "How far
-  the network overestimates", "Why one car never finds the flag", the times at the end;
+- here: all below the table of four games, "Further games", "Beside RL Zoo", "Measured
+  once", "How far the network overestimates", "Why one car never finds the flag", and
+  the times at the end;
 - on the project's page: caption and alt texts of the pictures, median scores by games,
-  the three experiments, MountainCar, the effects of the five changes, the averages of
-  the video's code, and what is said below the tables.
-
-If speed.txt is written anew, the project's page has three of its figures: for
-fused=True, for self.rng.choice, and for all lines as in the video.
+  the experiments, the effects of the five changes, the averages of the video's code,
+  and what is said below the tables.
 """
 import re
 from itertools import product
@@ -25,21 +23,20 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from player import (
-    ACROBOT, CAR, CLIFF, FOUR, LAKE, LANDER, N_GAMES, POLE, ROOT, RUNS, SEEDS, TAXI,
-    VARIANTS, finished_runs)
+    ACROBOT, CAR, CLIFF, FOUR, LAKE, LANDER, N_GAMES, POLE, ROOT, SEEDS, TAXI, VARIANTS,
+    finished_runs)
 
 HERE = Path(__file__).resolve().parent
 PICTURES = ROOT / '.github'
 # An average of 100 games that solves the game; CliffWalking names none.
 SOLVED = {LANDER: 200, POLE: 475, ACROBOT: -100, CAR: -110,
           LAKE: 0.7, CLIFF: None, TAXI: 8}
-# RL Zoo's DQN, tuned for each game: score of the final network, steps of training.
-ZOO = {LANDER: (154, 100_000), POLE: (500, 50_000), ACROBOT: (-77, 100_000),
-       CAR: (-101, 120_000)}
 # Each is the one before and one change more: on the project's page, and in study.png.
 LADDER = ['video-0.001', 'held-target', 'time-outs', 'norm', 'defaults']
-COLORS = {**dict(zip(LADDER, colormaps['plasma_r'](np.linspace(0.1, 0.9, 5)))),
-          'no-norm': 'C0', 'no-replay': 'C2'}
+LADDER_LABELS = [VARIANTS[name].label for name in LADDER]
+OURS, EDITED = 'this project', 'edited as the title says'
+COLORS = dict(zip(LADDER_LABELS, colormaps['plasma_r'](np.linspace(0.1, 0.9, 5))))
+COLORS |= {OURS: COLORS[LADDER_LABELS[-1]], EDITED: 'C2'}
 FINISHED = finished_runs()
 
 
@@ -140,19 +137,6 @@ def short(game):
     return game.partition('-v')[0]
 
 
-def beside_zoo():
-    """The table of final networks: score and steps, this project's and RL Zoo's."""
-    ours = []
-    for game in FOUR:
-        runs = ten_runs('defaults', game)
-        ours.append((np.median(measures(runs, SOLVED[game])[2]),
-                     np.median([run.steps for run in runs])))
-    rows = [[label, *(f'{score:.0f}; {steps / 1000:.0f}k' for score, steps in pairs)]
-            for label, pairs in [('this project, median of ten', ours),
-                                 ('RL Zoo, one run', ZOO.values())]]
-    return markdown(['', *map(short, FOUR)], rows)
-
-
 def overview():
     """The ladder on the project's page: a column for each game."""
     rows = []
@@ -168,14 +152,9 @@ def overview():
 
 def parts():
     """What the tool writes: {page: {mark: text}}."""
-    speed = (HERE / 'speed.txt').read_text(encoding='utf-8').strip()
-    machines = '\n'.join(re.findall('^# (.*)$', RUNS.read_text('utf-8'), re.M))
-    zoo = beside_zoo()
-    return {
-        HERE / 'README.md': {
-            'four games': table(), 'further games': further_table(), 'zoo': zoo,
-            'speed': f'```\n{speed}\n```', 'machines': f'```\n{machines}\n```'},
-        ROOT / 'README.md': {'ladder': overview(), 'zoo': zoo}}
+    return {HERE / 'README.md': {'four games': table(),
+                                 'further games': further_table()},
+            ROOT / 'README.md': {'ladder': overview()}}
 
 
 def filled(page, texts):
@@ -189,28 +168,24 @@ def filled(page, texts):
     return page
 
 
-def draw(filename, panels, ranged, shape, size):
+def draw(filename, panels, ranged):
     """Draw 100-game averages: the median over the seeds, and the range of some.
 
-    panels: [(title, game, {variant: label, ...}), ...].
-    ranged: the variants with a range.
-    shape: rows and columns of panels. size: width and height in inches.
+    panels: four of (title, game, {label: variant, ...}). ranged: labels with a range.
     """
-    fig = Figure(figsize=size, layout='constrained')
+    fig = Figure(figsize=(6.4, 5), layout='constrained')
     x, lines = np.arange(100, 501), {}
-    every_ax = np.ravel(fig.subplots(*shape, sharex=True))
-    for ax, (title, game, shown) in zip(every_ax, panels):
+    for ax, (title, game, shown) in zip(fig.subplots(2, 2, sharex=True).flat, panels):
         ax.set(title=title, xticks=range(100, 501, 100))
-        for name, label in shown.items():
-            if runs := ten_runs(name, game):
-                color = COLORS[name]
-                curves = np.array([averages(run.scores) for run in runs])
-                low, high = curves.min(axis=0), curves.max(axis=0)
-                if name in ranged:
-                    ax.fill_between(x, low, high, color=color, alpha=0.12)
-                    ax.plot(x, low, x, high, color=color, linewidth=0.8)
-                lines[label], = ax.plot(x, np.median(curves, axis=0), color=color,
-                                        linewidth=3.5 if name == 'defaults' else 2)
+        for label, name in shown.items():
+            color, wide = COLORS[label], name == 'defaults'
+            curves = np.array([averages(run.scores) for run in ten_runs(name, game)])
+            low, high = curves.min(axis=0), curves.max(axis=0)
+            if label in ranged:
+                ax.fill_between(x, low, high, color=color, alpha=0.12)
+                ax.plot(x, low, x, high, color=color, linewidth=0.8)
+            lines[label], = ax.plot(x, np.median(curves, axis=0), color=color,
+                                    linewidth=3.5 if wide else 2)
         solved = ax.axhline(SOLVED[game], color='black', linestyle='--', linewidth=1)
         if game == ACROBOT:  # the video's code ends at -500
             ax.set_ylim(-200, -70)
@@ -226,13 +201,12 @@ if __name__ == '__main__':
     for path, texts in parts().items():
         page = filled(path.read_text(encoding='utf-8'), texts)
         path.write_text(page, encoding='utf-8', newline='\n')
-    ladder = {name: VARIANTS[name].label for name in LADDER}
+    ladder = dict(zip(LADDER_LABELS, LADDER))
     draw('study.png', [(short(game), game, ladder) for game in FOUR],
-         [LADDER[0], LADDER[-1]], shape=(2, 2), size=(6.4, 5))
-    experiments = {'no-norm': (POLE, 'no layer normalisation'),
-                   'norm': (POLE, 'constant rate'),
-                   'no-replay': (LANDER, 'memory of 64')}
+         ranged=[LADDER_LABELS[0], LADDER_LABELS[-1]])
     draw('experiments.png', [
-        (f'{short(game)}: {label}', game, {'defaults': 'this project', name: label})
-        for name, (game, label) in experiments.items()],
-        [*experiments, 'defaults'], shape=(3, 1), size=(5, 4.8))
+        (f'{short(game)}: {title}', game, {OURS: 'defaults', EDITED: name})
+        for game, title, name in [
+            (CAR, 'states rescaled', 'rescaled'), (POLE, 'no layer norm.', 'no-norm'),
+            (POLE, 'constant rate', 'norm'), (LANDER, 'memory of 64', 'no-replay')]],
+        ranged=[OURS, EDITED])
