@@ -3,7 +3,6 @@ import copy
 import pickle
 import re
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
@@ -235,12 +234,6 @@ def test_no_seed_means_other_weights_even_if_torch_goes_on_from_the_same_numbers
         return make_agent(seed=None).Q_eval.fc1.weight
 
     assert not T.equal(first_weights(), first_weights())
-
-
-def test_agent_and_game_of_one_seed_draw_different_numbers():
-    game, _ = gym.utils.seeding.np_random(7)
-    agent = make_agent(seed=7).rng
-    assert not np.isin(agent.random(1000), game.random(1000)).any()
 
 
 SIZE = 'a whole number, at least 1'

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from textwrap import dedent, indent
 
-import gymnasium as gym
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
