@@ -67,12 +67,12 @@ def test_memory_is_a_ring_of_named_arrays():
     assert agent.mem_cntr == 7
     kept = np.array([5, 6, 2, 3, 4])  # 0 and 1 made room
     rows = np.outer(kept, np.ones(8))
-    for name, values, dtype in (
+    for name, expected, dtype in (
             ('state', rows, np.float32), ('new_state', rows + 0.5, np.float32),
             ('action', kept % 4, np.int32), ('reward', -kept, np.float32),
             ('terminal', kept == 5, bool)):
         memory = getattr(agent, f'{name}_memory')
-        np.testing.assert_array_equal(memory, values)
+        np.testing.assert_array_equal(memory, expected)
         assert memory.dtype == dtype
 
 

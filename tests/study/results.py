@@ -144,7 +144,7 @@ def overview():
         row = [VARIANTS[name].label]
         for game in FOUR:
             at, ends, _ = measures(ten_runs(name, game), SOLVED[game])
-            row.append(f'{np.isfinite(at).sum()}; {np.median(ends):.0f}')
+            row.append(f'{np.isfinite(at).sum()} solved, {np.median(ends):.0f}')
         rows.append(row)
     heads = [f'{short(game)}, {SOLVED[game]}' for game in FOUR]
     return markdown(['', *heads], rows)

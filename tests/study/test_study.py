@@ -7,7 +7,7 @@ import torch as T
 
 import results
 import speed
-from edits import AGENT, MAIN, ROOT, without_comments, write_edited
+from edits import AGENT, MAIN, ROOT, number, without_comments, write_edited
 from player import LANDER, PLAYED_WITH, SEEDS, VARIANTS
 from results import SOLVED, measures, p_value, solved_at, ten_runs
 
@@ -34,7 +34,8 @@ def weights_after_two_games(play):
     def weights(edits):
         env = gym.make('MountainCar-v0', max_episode_steps=100)
         env.unwrapped.metadata = {}  # no recording: it would take longer than the games
-        run = play(2, env, edits=edits)
+        # A batch that fits into the memory of 64, whatever a reader's is.
+        run = play(2, env, edits=[number('batch_size', 64), *edits])
         return T.cat([weight.ravel() for weight in run.main.agent.Q_eval.parameters()])
     return {name: weights(row.edits) for name, row in VARIANTS.items()}
 
