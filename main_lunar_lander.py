@@ -21,7 +21,7 @@ if __name__ == '__main__':
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
         eps_end=0.01,  # probability of a random action in the end; 0 stops exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
-        # the video: 0.003; at its end it advises 0.001 or a little lower
+        # the video: 0.003, which at its end it calls a little too high
         lr=0.001,  # learning rate at first: how far a step of learning moves weights
         seed=seed)  # max_mem_size and eps_dec can be given, too; Agent has defaults
     scores, eps_history = [], []
@@ -31,10 +31,10 @@ if __name__ == '__main__':
     print(f'{n_games} games, saving to {folder}; Ctrl-C stops after the running game')
 
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early
-        # not in the video: the learning rate falls from lr, which optimizer.defaults
-        # keeps, towards 0. It is large at first, to learn fast, and small at the end,
-        # to keep what was learned. The square makes it fall sooner.
-        # max matters only to those who play more games than n_games.
+        # not in the video: the learning rate falls towards 0 from the lr given above,
+        # which is still in optimizer.defaults. It is large at first, to learn fast, and
+        # small at the end, to keep what was learned. The square makes it fall sooner.
+        # max keeps it from going below 0 if you lengthen the loop.
         remaining = max(0, 1 - i / n_games)  # share still to play
         optimizer = agent.Q_eval.optimizer
         optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2
@@ -44,7 +44,7 @@ if __name__ == '__main__':
         while not done:
             observation = np.copy(observation)  # some games overwrite it
             action = agent.choose_action(observation)
-            # the video: one flag, done
+            # the video: one flag, done. truncated: a time limit cut the game off.
             observation_, reward, terminated, truncated, info = env.step(action)
             done = terminated or truncated
             # float, since some games give other kinds of numbers. Change rewards only

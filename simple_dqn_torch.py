@@ -62,7 +62,7 @@ class Agent:
     n_actions: 1 or more; the actions are 0 to n_actions - 1.
     batch_size: from 1 to max_mem_size.
     seed: the same seed gives the same initial weights, random actions and batches. It
-        is torch's seed too, since torch draws the weights. None: others each time.
+        is torch's seed too, since torch draws the weights. None: new ones each time.
 
     What the other hyperparameters do is said in main_lunar_lander.py.
 
@@ -108,7 +108,7 @@ class Agent:
         False, or a number that is NaN or infinite.
         """
         check_transition(self, state, action, reward, state_, terminal)
-        index = self.mem_cntr % self.mem_size
+        index = self.mem_cntr % self.mem_size  # in a full memory, from 0 on again
         self.state_memory[index] = state
         self.new_state_memory[index] = state_
         self.reward_memory[index] = reward
@@ -174,9 +174,9 @@ class Agent:
             # T.max returns the best values and their actions; [0] takes the values.
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
-        # The loss is the mean of the squared errors. backward computes its gradient:
-        # which way, and how much, each weight changes it. With that, step lets Adam
-        # move each weight a little, so that the estimates come nearer to the target.
+        # The loss is the mean of the squared distances. backward computes its gradient:
+        # for each weight, how the loss changes if that weight grows. Then step lets
+        # Adam move each weight a little, so that the loss shrinks.
         loss = self.Q_eval.loss(q_target, q_eval)
         loss.backward()
         self.Q_eval.optimizer.step()
@@ -189,10 +189,10 @@ class Agent:
 def seed_torch_and_make_rng(seed):
     """Seed torch, with a number of its own if seed is None; return a generator."""
     if seed is None:
-        T.seed()  # a forked process would go on with its parent's random numbers
+        T.seed()  # a copied (forked) process would repeat its parent's numbers
     else:
         T.manual_seed(seed)
-    # spawn keeps these numbers apart from those of a game with the same seed.
+    # spawn: otherwise agent and game could draw the same numbers from one seed.
     return np.random.default_rng(seed).spawn(1)[0]
 
 

@@ -97,7 +97,7 @@ def save_network(network, filename):
         raise ValueError(
             f"{filename} is not saved: the network's weights are NaN or infinite. "
             'A smaller learning rate or smaller rewards may help.')
-    memory = io.BytesIO()  # if T.save wrote the file, it would hide what went wrong
+    memory = io.BytesIO()  # if T.save wrote the file, it would hide the real error
     T.save(weights, memory)
     part = Path(f'{filename}.part')
     try:
@@ -172,9 +172,9 @@ def record_game(agent, env, filename):
     Returns a text: filename and score, or why the game cannot be drawn.
     Raises what agent and game raise while the game is played.
 
-    It seeds env with 0, so that an agent which learns no more plays the same game each
-    time. Record after training: during it, the same games would come again after each
-    recording.
+    It seeds env with 0, so that an agent which neither learns nor acts at random plays
+    the same game each time. Do not record during training: after each recording, the
+    same sequence of games would begin anew.
     """
     if 'rgb_array' not in env.metadata.get('render_modes', []):
         return f'no {filename}: the game has no render mode rgb_array'
@@ -196,7 +196,7 @@ def record_game(agent, env, filename):
         done = terminated or truncated
         n_steps += 1
         score += float(reward)
-        picture = env.render()  # drawn even if not kept: flames fade only when drawn
+        picture = env.render()  # even if not kept: some games move flames only here
         if n_steps % skip == 0 or done:
             frames.append(small_image(picture))
 

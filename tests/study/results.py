@@ -10,9 +10,9 @@ again:
 - here: all below the table of four games, "Further games", "Beside RL Zoo", "Measured
   once", "How far the network overestimates", "Why one car never finds the flag", and
   the times at the end;
-- on the project's page: caption and alt texts of the pictures, median scores by games,
-  the experiments, the effects of the five changes, the averages of the video's code,
-  and what is said below the tables.
+- on the project's page: caption and alt texts of the pictures, when the first and the
+  last of ten runs were solved, the experiments, what the five changes do, the averages
+  of the video's code, and what is said beside and below the tables.
 """
 import re
 from itertools import product
