@@ -62,7 +62,7 @@ class Agent:
     n_actions: 1 or more; the actions are 0 to n_actions - 1.
     batch_size: from 1 to max_mem_size.
     seed: the same seed gives the same initial weights, random actions and batches. It
-        is torch's seed too, since torch draws the weights. None: new ones each time.
+        is torch's seed too, since torch draws the weights. None: another run each time.
 
     What the other hyperparameters do is said in main_lunar_lander.py.
 

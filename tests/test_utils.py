@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
+from matplotlib.axes import Axes
 from PIL import Image
 
 from conftest import Doubled, Homemade, drawn, press_ctrl_c
@@ -40,7 +41,9 @@ def test_score_that_solves_a_game_is_known_unless_rewards_are_changed(make, thre
 @pytest.mark.parametrize('n, game, title, solved', [
     (250, 'Acrobot-v1', 'Acrobot', ['solved: -100']),
     (5, 'Homemade-v0', 'Homemade', []), (1, None, '', [])])
-def test_plot_shows_both_series_over_the_games(n, game, title, solved, tmp_path):
+def test_plot_shows_both_series_over_the_games(
+        n, game, title, solved, tmp_path, monkeypatch):
+    monkeypatch.setattr(Axes, 'twinx', lambda ax, twinx=Axes.twinx: twinx(ax))  # of 3.10
     x, file = list(range(1, n + 1)), tmp_path / 'curve.png'
     scores, epsilons = list(np.random.default_rng(0).normal(size=n)), [0.5] * n
     env = [gym.make(game)] if game else []  # the video gives none
