@@ -41,9 +41,9 @@ def test_score_that_solves_a_game_is_known_unless_rewards_are_changed(make, thre
 @pytest.mark.parametrize('n, game, title, solved', [
     (250, 'Acrobot-v1', 'Acrobot', ['solved: -100']),
     (5, 'Homemade-v0', 'Homemade', []), (1, None, '', [])])
-def test_plot_shows_both_series_over_the_games(
-        n, game, title, solved, tmp_path, monkeypatch):
-    monkeypatch.setattr(Axes, 'twinx', lambda ax, twinx=Axes.twinx: twinx(ax))  # of 3.10
+def test_plot_shows_both_series(n, game, title, solved, tmp_path, monkeypatch):
+    # As before matplotlib 3.11, it takes no argument.
+    monkeypatch.setattr(Axes, 'twinx', lambda ax, twinx=Axes.twinx: twinx(ax))
     x, file = list(range(1, n + 1)), tmp_path / 'curve.png'
     scores, epsilons = list(np.random.default_rng(0).normal(size=n)), [0.5] * n
     env = [gym.make(game)] if game else []  # the video gives none
@@ -90,8 +90,6 @@ def test_recording_is_a_game_of_that_very_env(wrap, tmp_path):
         observation, reward, over, _, _ = twin.step(action)
         score += reward
     assert said == f'{tmp_path / "Game.gif"} (a game, score {score:.2f})'
-    with Image.open(tmp_path / 'Game.gif') as gif:
-        assert gif.width == pytest.approx(1.5 * gif.height, abs=1)  # 600 x 400
 
 
 @pytest.mark.parametrize('end, fps, said, n_steps, n_pictures', [
