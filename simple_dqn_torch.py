@@ -128,7 +128,7 @@ class Agent:
             # the video: [observation], a batch of one; a single state will do
             state = T.as_tensor(observation, dtype=T.float32, device=self.Q_eval.device)
             with T.no_grad():
-                actions = self.Q_eval(state)  # the values, one for each action
+                actions = self.Q_eval(state)  # forward: a value for each action
             action = T.argmax(actions).item()
         else:
             action = int(self.rng.choice(self.action_space))
@@ -163,7 +163,7 @@ class Agent:
         action_batch = self.action_memory[batch]
 
         # Estimate the values of the actions taken. The network returns a row of values
-        # for each state; batch_index names the rows, action_batch the place in each.
+        # for each state. Of each row (batch_index) take the action's (action_batch).
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. No

@@ -217,3 +217,14 @@ def test_save_waits_while_another_program_reads_the_file(
             save_network(network, path)
         assert path.read_text() == 'old' and 3 < sum(waited) < 10  # seconds
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('weight', [np.nan, np.inf])
+def test_weights_that_are_no_numbers_any_more_are_not_saved(weight, tmp_path):
+    path, network = tmp_path / 'Pole.pt', T.nn.Linear(1, 1)
+    save_network(network, path)
+    good = path.read_bytes()
+    T.nn.init.constant_(network.weight, weight)
+    with pytest.raises(ValueError, match='NaN or infinite.*smaller learning rate'):
+        save_network(network, path)
+    assert path.read_bytes() == good
