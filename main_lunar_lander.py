@@ -21,7 +21,7 @@ if __name__ == '__main__':
         n_actions=env.action_space.n,  # 4: no engine, left, main, right
         eps_end=0.01,  # probability of a random action in the end; 0 stops exploring
         input_dims=env.observation_space.shape,  # (8,): it sees eight numbers
-        # the video: 0.003, which at its end it calls a little too high
+        # the video: 0.003; at the end Phil calls it a little too high
         lr=0.001,  # learning rate at first: how far a step of learning moves weights
         seed=seed)  # max_mem_size and eps_dec can be given, too; Agent has defaults
     scores, eps_history = [], []

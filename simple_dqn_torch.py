@@ -1,8 +1,7 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
 The comments "the video: ..." and "not in the video" mark the differences that matter
-most. Checks, seeds and speed are mostly unmarked. README.md has tables of all these,
-and says what they do.
+most. README.md lists every difference, and says what it does.
 """
 import torch as T
 import torch.nn as nn
