@@ -60,9 +60,9 @@ if __name__ == '__main__':
         eps_history.append(agent.epsilon)
 
         avg_score = np.mean(scores[-100:])
-        save_network(agent.Q_eval, folder / 'network.pt')  # not in the video
         with open(folder / 'scores.txt', 'a') as file:  # not in the video
             print(score, agent.epsilon, file=file)
+        save_network(agent.Q_eval, folder / 'network.pt')  # not in the video
 
         print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
               f'epsilon {agent.epsilon:.2f}', flush=True)

@@ -15,9 +15,13 @@ import pytest
 import torch as T
 from matplotlib.figure import Figure
 
-from edits import MAIN, games, write_edited
+from edits import AGENT, MAIN, games, number, write_edited
 
 LANDER = "gym.make('LunarLander-v3', max_episode_steps=100)"  # so that tests are short
+# What a reader may have edited, as the tests need it.
+NUMBERS = [number('batch_size', 64), number('epsilon', 1.0),
+           number('max_mem_size', 100_000, AGENT), number('fc1_dims', 256, AGENT),
+           number('fc2_dims', 256, AGENT)]
 NUMBER = r'(-?\d+\.\d\d)'
 EPISODE = (rf'^episode (\d+) score {NUMBER} average score {NUMBER} '
            rf'epsilon {NUMBER}$')
@@ -52,7 +56,7 @@ def play(tmp_path_factory):
     def play(n, made, seed=0, folder=None, edits=()):
         folder = folder or tmp_path_factory.mktemp('run')
         code = made if isinstance(made, str) else 'env_of_the_test'
-        write_edited(folder, [*games(n, seed, code), *edits])
+        write_edited(folder, [*games(n, seed, code), *NUMBERS, *edits])
         error, names = None, {}
         T.set_num_threads(2)
         with chdir(folder), drawn() as figures, pytest.MonkeyPatch.context() as patch, \
@@ -77,7 +81,7 @@ def play(tmp_path_factory):
 def start(tmp_path):
     """Start the edited script as a program, without a display; the process."""
     def start(n):
-        write_edited(tmp_path, games(n, 0, LANDER))
+        write_edited(tmp_path, [*games(n, 0, LANDER), *NUMBERS])
         env = {name: value for name, value in os.environ.items() if name not in (
             'DISPLAY', 'WAYLAND_DISPLAY', 'MPLBACKEND', 'PYTHONUNBUFFERED')}
         return subprocess.Popen([sys.executable, MAIN], cwd=tmp_path, env=env,

@@ -35,9 +35,13 @@ def number(name, value, script=MAIN):
 
 
 def games(n, seed, made):
-    """The edits that set the number of games, the seed, and how the game is made."""
+    """The edits that set the number of games, the seed, and how the game is made.
+
+    Wrappers around the game go: all from env = to check_space is replaced.
+    """
     return [number('n_games', n), (MAIN, re.compile(r'\bseed = \S+'), f'seed = {seed}'),
-            (MAIN, re.compile(r'gym\.make\([^)]*\)'), made)]
+            (MAIN, re.compile(r'(?<=    )env = .*?(?=\s+check_space\()', re.S),
+             f'env = {made}')]
 
 
 def write_edited(folder, edits):

@@ -13,12 +13,12 @@ LINK = re.compile(r'\[`([^`]+)`\]\((\w+\.py)#L\d+\)')
 def line_of(code, script):
     """The number of the line of a script where a piece of code begins.
 
-    A number at its end stands for any number, since a reader may edit it.
+    A number at its end stands for any, and for None, since a reader may edit it.
     Raises ValueError unless the code is there just once.
     """
     text = without_comments((ROOT / script).read_text(encoding='utf-8'))
     stem = re.sub(r'(?<=[= ])\d\S*$', '', code)
-    found = pattern(stem) + (r'\s*\d' if stem != code else '')
+    found = pattern(stem) + (r'\s*(\d|None)' if stem != code else '')
     starts = [match.start() for match in re.finditer(found, text)]
     if len(starts) != 1:
         raise ValueError(f'{code!r} is in {script} {len(starts)} times, not once')

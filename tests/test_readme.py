@@ -1,4 +1,4 @@
-"""What the README shows is there: lines of code, pictures, and snippets that run."""
+"""What the README shows is there: lines of code, pictures; larger snippets run."""
 import os
 import re
 import sys
@@ -12,7 +12,7 @@ import torch as T
 
 import links
 from conftest import Homemade, drawn
-from edits import AGENT, MAIN, ROOT, SCRIPTS
+from edits import AGENT, MAIN, ROOT, SCRIPTS, number
 from links import LINK, line_of, numbered
 from simple_dqn_torch import Agent
 
@@ -113,7 +113,7 @@ def test_a_network_is_watched_with_its_own_code_and_gone_on_with(play, monkeypat
     assert f'`{LAKE}`' in README and LAKE in WATCH
     first = play(1, LAKE)
     newest = play(2, LAKE, folder=first.folder,
-                  edits=[(AGENT, 'fc1_dims=256', 'fc1_dims=32')])
+                  edits=[number('fc1_dims', 32, AGENT)])
     monkeypatch.chdir(first.folder)
     monkeypatch.setattr(sys, 'path', sys.path[:])
     monkeypatch.setattr(sys, 'dont_write_bytecode', False)

@@ -2,7 +2,7 @@
 
     python tests/study/speed.py
 
-Prints the lines that stand in README.md. Takes some minutes, on a machine that does
+Prints the lines that stand in the README.md beside it. Takes some minutes, on a machine that does
 nothing else. Each edit takes its turn in every round, in a process of its own, on one
 thread. It plays LunarLander with 90,000 transitions stored and learns in each step. A
 line has the median, lowest and highest of this project's speed divided by the edited

@@ -7,7 +7,7 @@ import torch as T
 
 import results
 import speed
-from edits import AGENT, MAIN, ROOT, number, without_comments, write_edited
+from edits import AGENT, MAIN, ROOT, without_comments, write_edited
 from player import LANDER, PLAYED_WITH, SEEDS, VARIANTS
 from results import SOLVED, measures, p_value, solved_at, ten_runs
 
@@ -20,7 +20,7 @@ def test_the_scripts_have_the_numbers_that_the_runs_were_played_with():
     changed = {}
     for name, value in PLAYED_WITH.items():
         found = re.findall(rf'(?<![\w.]){name} ?= ?(\d[^,)\n]*)', code)
-        if {eval(number) for number in found} != {value}:
+        if {eval(text) for text in found} != {value}:
             changed[name] = found
     assert not changed, (
         f'{changed} are not the numbers that the runs of the study were played with: '
@@ -30,12 +30,11 @@ def test_the_scripts_have_the_numbers_that_the_runs_were_played_with():
 
 @pytest.fixture(scope='module')
 def weights_after_two_games(play):
-    """The weights, in one row, after two games of 100 steps with some edits."""
+    """The weights of each row's network, put in line, after two games of 100 steps."""
     def weights(edits):
         env = gym.make('MountainCar-v0', max_episode_steps=100)
         env.unwrapped.metadata = {}  # no recording: it would take longer than the games
-        # A batch that fits into the memory of 64, whatever a reader's is.
-        run = play(2, env, edits=[number('batch_size', 64), *edits])
+        run = play(2, env, edits=edits)
         return T.cat([weight.ravel() for weight in run.main.agent.Q_eval.parameters()])
     return {name: weights(row.edits) for name, row in VARIANTS.items()}
 
@@ -84,7 +83,8 @@ def test_caption_and_alt_text_are_of_the_run_of_this_seed():
     runs = ten_runs('defaults', LANDER)
     _, ends, _ = measures(runs, SOLVED[LANDER])
     mine = seed - SEEDS[0]
-    assert sorted(ends)[5] == ends[mine]  # five below it: the fifth of ten
+    # Five end below it.
+    assert sorted(ends)[5] == ends[mine] and 'ranks fifth' in FIRST_PAGE
     at, end = solved_at(runs[mine].scores, 200), ends[mine]
     assert f'passes 200 at game {at} and ends at {end:.0f}' in FIRST_PAGE
     assert f'`seed = {seed}`' in FIRST_PAGE
