@@ -162,7 +162,7 @@ class Agent:
         action_batch = self.action_memory[batch]
 
         # Estimate the values of the actions taken. The network returns a row of values
-        # for each state. Of each row (batch_index) take the action's (action_batch).
+        # for each state: in row batch_index, take the value at place action_batch.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. No
@@ -173,12 +173,11 @@ class Agent:
             # T.max returns the best values and their actions; [0] takes the values.
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
-        # The loss is the mean of the squared distances. backward computes its gradient:
-        # for each weight, how the loss changes if that weight grows. Then step lets
-        # Adam move each weight a little, so that the loss shrinks.
+        # Move the estimates towards the target, so that the loss shrinks: the mean of
+        # the squared distances between the two.
         loss = self.Q_eval.loss(q_target, q_eval)
-        loss.backward()
-        self.Q_eval.optimizer.step()
+        loss.backward()  # the gradient: for each weight, how the loss changes with it
+        self.Q_eval.optimizer.step()  # Adam moves each weight a little, against that
 
         # Explore a little less, down to eps_min.
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
