@@ -34,7 +34,7 @@ if __name__ == '__main__':
         # not in the video: the learning rate falls towards 0 from the lr given above,
         # which is still in optimizer.defaults. It is large at first, to learn fast, and
         # small at the end, to keep what was learned. The square makes it fall sooner.
-        # max keeps it from going below 0 if you lengthen the loop.
+        # max keeps the rate from rising again if you lengthen the loop.
         remaining = max(0, 1 - i / n_games)  # share still to play
         optimizer = agent.Q_eval.optimizer
         optimizer.param_groups[0]['lr'] = optimizer.defaults['lr'] * remaining ** 2

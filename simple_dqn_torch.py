@@ -36,8 +36,8 @@ class DeepQNetwork(nn.Module):
     def forward(self, state):
         """Values of all actions, of shape (n_actions,) or (batch, n_actions).
 
-        state: float32 tensor. It is one state, of shape input_dims, or a batch, which
-        is several states at once, of shape (batch, *input_dims).
+        state: float32 tensor, which is torch's array. It is one state, of shape
+        input_dims, or a batch, several states at once, of shape (batch, *input_dims).
 
         Layer normalisation: Ba, Kiros and Hinton 2016, "Layer Normalization", eq. 3.
         What it does for Q-learning: Gallici et al. 2024, "Simplifying Deep Temporal
