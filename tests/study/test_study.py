@@ -3,7 +3,6 @@ import re
 
 import gymnasium as gym
 import pytest
-import torch as T
 
 import results
 import speed
@@ -28,27 +27,19 @@ def test_the_scripts_have_the_numbers_that_the_runs_were_played_with():
         'for good, play the study anew: its pages tell what came out with these.')
 
 
-@pytest.fixture(scope='module')
-def weights_after_two_games(play):
-    """The weights of each row's network, put in line, after two games of 100 steps."""
-    def weights(edits):
+def test_each_row_learns_differently_from_every_other(play):
+    rows = {}
+    for name, row in VARIANTS.items():
         env = gym.make('MountainCar-v0', max_episode_steps=100)
         env.unwrapped.metadata = {}  # no recording: it would take longer than the games
-        run = play(2, env, edits=edits)
-        return T.cat([weight.ravel() for weight in run.main.agent.Q_eval.parameters()])
-    return {name: weights(row.edits) for name, row in VARIANTS.items()}
+        network = play(2, env, edits=row.edits).main.agent.Q_eval
+        rows.setdefault(str(network.fc3.weight.tolist()), []).append(name)
+    assert [names for names in rows.values() if len(names) > 1] == []
 
 
-@pytest.mark.parametrize('name', [name for name, row in VARIANTS.items() if row.beside])
-def test_each_row_learns_differently_from_the_row_beside_it(
-        name, weights_after_two_games):
-    assert not T.equal(weights_after_two_games[name],
-                       weights_after_two_games[VARIANTS[name].beside])
-
-
-@pytest.mark.parametrize('name', speed.EDITS)
-def test_each_edit_whose_speed_is_measured_fits(name, tmp_path):
-    write_edited(tmp_path, speed.EDITS[name])
+def test_each_edit_whose_speed_is_measured_fits(tmp_path):
+    for edits in speed.EDITS.values():
+        write_edited(tmp_path, edits)
 
 
 def test_sign_flips_by_hand():
