@@ -14,7 +14,6 @@ import links
 from conftest import Homemade, drawn
 from edits import AGENT, MAIN, ROOT, SCRIPTS, number
 from links import LINK, line_of, numbered
-from simple_dqn_torch import Agent
 
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 SNIPPETS = [dedent(code) for code in re.findall(r'```python\n(.*?)```', README, re.S)]
@@ -127,7 +126,7 @@ def test_a_network_is_watched_with_its_own_code_and_gone_on_with(play, monkeypat
     assert {path.suffix for path in Path('runs/FrozenLake-2/code').iterdir()} == {'.py'}
 
     go_on, = (code for code in SNIPPETS if code.startswith('agent.'))
-    agent = Agent(0.99, 1.0, 1e-4, (16,), 64, 4)
+    agent = first.main.Agent(0.99, 1.0, 1e-4, (16,), 64, 4)
     exec(go_on.replace('LunarLander', 'FrozenLake'), {'agent': agent, 'T': T})
     assert T.equal(agent.Q_eval.fc2.weight, first.main.agent.Q_eval.fc2.weight)
     # A network that learned on CUDA is loaded without it.
