@@ -111,8 +111,7 @@ WATCH, = (code.replace('LunarLander*', 'FrozenLake*').replace(
 def test_a_network_is_watched_with_its_own_code_and_gone_on_with(play, monkeypatch):
     assert f'`{LAKE}`' in README and LAKE in WATCH
     first = play(1, LAKE)
-    newest = play(2, LAKE, folder=first.folder,
-                  edits=[number('fc1_dims', 32, AGENT)])
+    newest = play(2, LAKE, folder=first.folder, edits=[number('fc1_dims', 32, AGENT)])
     monkeypatch.chdir(first.folder)
     monkeypatch.setattr(sys, 'path', sys.path[:])
     monkeypatch.setattr(sys, 'dont_write_bytecode', False)

@@ -178,14 +178,14 @@ def draw(filename, panels, ranged):
     for ax, (title, game, shown) in zip(fig.subplots(2, 2, sharex=True).flat, panels):
         ax.set(title=title, xticks=range(100, 501, 100))
         for label, name in shown.items():
-            color, wide = COLORS[label], name == 'defaults'
+            color = COLORS[label]
             curves = np.array([averages(run.scores) for run in ten_runs(name, game)])
             low, high = curves.min(axis=0), curves.max(axis=0)
             if label in ranged:
                 ax.fill_between(x, low, high, color=color, alpha=0.12)
                 ax.plot(x, low, x, high, color=color, linewidth=0.8)
             lines[label], = ax.plot(x, np.median(curves, axis=0), color=color,
-                                    linewidth=3.5 if wide else 2)
+                                    linewidth=3.5 if name == 'defaults' else 2)
         solved = ax.axhline(SOLVED[game], color='black', linestyle='--', linewidth=1)
         if game == ACROBOT:  # the video's code ends at -500
             ax.set_ylim(-200, -70)

@@ -2,12 +2,15 @@
 
     python tests/study/speed.py
 
-Prints the lines that stand in the README.md beside it. Takes some minutes, on a machine that does
-nothing else. Each edit takes its turn in every round, in a process of its own, on one
-thread. It plays LunarLander with 90,000 transitions stored and learns in each step. A
-line has the median, lowest and highest of this project's speed divided by the edited
-one's. If the lines change, the project's page has three of the figures: for fused=True,
-for self.rng.choice, and for all lines as in the video.
+Prints the lines that stand in the README.md beside it. Takes some minutes, on a machine
+that does nothing else.
+
+Each edit takes its turn in every round, in a process of its own, on one thread. It
+plays LunarLander with 90,000 transitions stored and learns in each step. A line has the
+median, lowest and highest of this project's speed divided by the edited one's.
+
+If the lines change, the project's page has three of the figures: for fused=True, for
+self.rng.choice, and for all lines as in the video.
 """
 import subprocess
 import sys
