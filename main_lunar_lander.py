@@ -4,8 +4,8 @@ import numpy as np
 import torch as T
 
 from simple_dqn_torch import Agent
-from utils import (check_space, new_folder, plot_learning_curve, record_game,
-                   save_network, until_ctrl_c)
+from utils import (check_space, new_folder, plot_learning_curve, plot_so_far,
+                   record_game, save_network, until_ctrl_c)
 
 if __name__ == '__main__':
     T.set_num_threads(1)  # so that a seed gives the same run on any number of cores
@@ -64,7 +64,10 @@ if __name__ == '__main__':
             print(score, agent.epsilon, file=file)
         save_network(agent.Q_eval, folder / 'network.pt')  # not in the video
 
-        print(f'episode {i + 1} score {score:.2f} average score {avg_score:.2f} '
+        if (i + 1) % 25 == 0:  # not in the video: the curve grows while it trains
+            plot_so_far(scores, eps_history, folder / 'learning_curve.png', env)
+
+        print(f'episode {i + 1}/{n_games} score {score:.2f} average score {avg_score:.2f} '
               f'epsilon {agent.epsilon:.2f}', flush=True)
 
     x = [i + 1 for i in range(len(scores))]

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def new_folder(env):
     """Make a folder for a run, with the code of the run in it, and return its path.
 
     It is named after the game: runs/LunarLander, then runs/LunarLander-2, and so on.
-    The code is every script that is beside this one; the copies are in its folder code.
+    Its folder code holds copies of the scripts that run.
     Raises OSError if folder or code cannot be written.
     """
     name = game_name(env)
@@ -41,11 +42,31 @@ def new_folder(env):
             break
         except FileExistsError:
             continue
-    code = folder / 'code'
-    code.mkdir()
-    for script in Path(__file__).parent.glob('[!.]*.py'):  # no hidden file of an editor
-        shutil.copy(script, code)
+    try:
+        copy_running_scripts(folder / 'code')
+    except BaseException:  # a full disk, or Ctrl-C: then there is no run
+        shutil.rmtree(folder)
+        raise
     return folder
+
+
+def copy_running_scripts(folder):
+    """Make a folder with copies of the main script and of the modules beside it.
+
+    Only what was imported is copied, from the main script's folder and from that of
+    this script. If the main script is no file, as in a notebook's cell, that is said.
+    """
+    folder.mkdir()
+    homes = {Path(__file__).resolve().parent}
+    main = Path(getattr(sys.modules['__main__'], '__file__', None) or '')
+    if main.is_file():
+        homes.add(main.resolve().parent)
+    else:
+        print(f'{folder} has no main script, since what runs is not a file')
+    for module in list(sys.modules.values()):
+        script = Path(getattr(module, '__file__', None) or '')
+        if script.parent.resolve() in homes and script.is_file():
+            shutil.copyfile(script, folder / script.name)
 
 
 def game_name(env):
@@ -87,10 +108,10 @@ def until_ctrl_c(items):
 
 
 def save_network(network, filename):
-    """Save a network's weights. If that breaks off, the old file stays as it was.
+    """Save a network's weights.
 
     Raises ValueError if a weight is NaN or infinite, and OSError if the file cannot be
-    written.
+    written; then the old file stays as it was.
     """
     weights = network.state_dict()
     if not all(weight.isfinite().all() for weight in weights.values()):
@@ -99,9 +120,17 @@ def save_network(network, filename):
             'A smaller learning rate or smaller rewards may help.')
     memory = io.BytesIO()  # if T.save wrote the file, it would hide the real error
     T.save(weights, memory)
+    write_whole(memory.getvalue(), filename)
+
+
+def write_whole(data, filename):
+    """Write bytes to a file. Whoever reads it meanwhile sees the old or the new one.
+
+    Raises OSError if it cannot be written; then the old file stays as it was.
+    """
     part = Path(f'{filename}.part')
     try:
-        part.write_bytes(memory.getvalue())
+        part.write_bytes(data)
         replace_patiently(part, filename)
     finally:
         part.unlink(missing_ok=True)  # it is still there only after an error
@@ -140,10 +169,9 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
 
     x, scores, epsilons: one entry for each game.
     filename: such as 'learning_curve.png'.
-    env: the game; its name is the title, and the score that solves it a line.
+    env: the game; its name is the title, and the score that solves it a line. Other
+        runs of the game are drawn as well, if their folders lie beside the file's.
     """
-    averages = [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
-
     # Not pyplot: a Figure alone needs no display and leaves nothing open.
     fig = Figure(figsize=(6, 3.8), layout='constrained')
     ax = fig.add_subplot(xlabel='Game', ylabel='Epsilon')
@@ -153,7 +181,8 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
 
     ax.plot(x, epsilons, color='C0', label='epsilon')
     ax2.plot(x, scores, '.', color='C1', alpha=0.3, label='score')
-    ax2.plot(x, averages, color='C3', linewidth=2.5, label='average of the last 100')
+    ax2.plot(x, averages(scores), color='C3', linewidth=2.5,
+             label='average of the last 100')
     if env is not None:
         ax.set_title(game_name(env))
         solved = solved_score(env)
@@ -161,7 +190,75 @@ def plot_learning_curve(x, scores, epsilons, filename, env=None):
             ax2.axhline(solved, color='black', linestyle='--', linewidth=1,
                         label=f'solved: {solved:g}')
     fig.legend(loc='outside lower center', ncols=4)
-    fig.savefig(filename, dpi=200)
+    if env is not None:
+        folder = Path(filename).resolve().parent
+        others = runs_of(game_name(env), folder.parent)
+        others.pop(folder.name, None)
+        plot_averages(ax2, others, 'averages of other runs')
+
+    picture = io.BytesIO()
+    fig.savefig(picture, dpi=200, format=Path(filename).suffix[1:] or 'png')
+    write_whole(picture.getvalue(), filename)
+
+
+def plot_so_far(scores, epsilons, filename, env):
+    """Plot the games played so far; see plot_learning_curve.
+
+    An error here does not end the run: the plot at its end tells it.
+    """
+    with suppress(Exception):
+        plot_learning_curve(range(1, len(scores) + 1), scores, epsilons, filename, env)
+
+
+def compare_runs(game):
+    """Plot the averages of the runs of a game, such as 'LunarLander'.
+
+    The folder runs must be in the current folder; it gets the plot, LunarLander.png.
+    """
+    fig = Figure(figsize=(6, 3.8), layout='constrained')
+    ax = fig.add_subplot(xlabel='Game', ylabel='Average of the last 100 games')
+    plot_averages(ax, runs_of(game, Path('runs')), 'runs')
+    fig.savefig(Path('runs', f'{game}.png'), dpi=200)
+
+
+def runs_of(game, folder):
+    """The runs of a game in a folder: {name: scores}, the last changed at the end.
+
+    A run is a folder named after the game, such as LunarLander-2, with a scores.txt.
+    """
+    files = [*folder.glob(f'{game}/scores.txt'), *folder.glob(f'{game}-*/scores.txt')]
+    files.sort(key=lambda file: file.parent.stat().st_mtime)
+    return {file.parent.name: read_scores(file) for file in files}
+
+
+def plot_averages(ax, runs, title):
+    """Plot the averages of runs, thin and in the background, with a legend.
+
+    Of more than six runs only the last six are plotted, and none without a score.
+    """
+    runs = [(name, scores) for name, scores in runs.items() if scores][-6:]
+    colors = ['C2', 'C4', 'C5', 'C6', 'C8', 'C9']  # a learning curve has the others
+    lines = []
+    for (name, scores), color in zip(runs, colors):
+        lines += ax.plot(range(1, len(scores) + 1), averages(scores), color=color,
+                         linewidth=1, zorder=1, label=name)
+    if lines:
+        ax.figure.legend(handles=lines, title=title, loc='outside upper center',
+                         ncols=3, fontsize='small', title_fontsize='small')
+
+
+def averages(scores):
+    """For each game the average of the last 100 scores, or of all if there are fewer."""
+    return [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
+
+
+def read_scores(file):
+    """The scores in a scores.txt, up to the first line that does not begin with one."""
+    scores = []
+    with suppress(OSError, ValueError, IndexError):
+        for line in file.read_text().splitlines():
+            scores.append(float(line.split()[0]))
+    return scores
 
 
 def record_game(agent, env, filename):

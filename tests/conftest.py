@@ -23,7 +23,7 @@ NUMBERS = [number('batch_size', 64), number('epsilon', 1.0),
            number('max_mem_size', 100_000, AGENT), number('fc1_dims', 256, AGENT),
            number('fc2_dims', 256, AGENT)]
 NUMBER = r'(-?\d+\.\d\d)'
-EPISODE = (rf'^episode (\d+) score {NUMBER} average score {NUMBER} '
+EPISODE = (rf'^episode (\d+)/\d+ score {NUMBER} average score {NUMBER} '
            rf'epsilon {NUMBER}$')
 signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup … &` ignores it
 T.set_num_threads(1)  # on a busy machine, two can wait for each other for minutes

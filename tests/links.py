@@ -1,13 +1,19 @@
-"""Writes the line numbers of README.md's links anew: python tests/links.py
+"""Looks after the lines of code that README.md links to.
 
-Each link to a line quotes its code, so that the line is found again.
+    python tests/links.py          # writes the line numbers of the links anew
+    python tests/links.py check    # says what is wrong, and writes nothing
+
+Each link to a line quotes its code, so that the line is found again. Each mark in the
+code, such as "not in the video", needs a row in the table of differences.
 """
 import re
+import sys
 
-from edits import ROOT, pattern, without_comments
+from edits import ROOT, SCRIPTS, pattern, without_comments
 
 README = ROOT / 'README.md'
 LINK = re.compile(r'\[`([^`]+)`\]\((\w+\.py)#L\d+\)')
+MARKS = '# the video:', '# not in the video'
 
 
 def line_of(code, script):
@@ -31,6 +37,29 @@ def numbered(page):
         lambda link: f'[`{link[1]}`]({link[2]}#L{line_of(link[1], link[2])})', page)
 
 
+def without_row(page):
+    """The marked lines of code that no row of the page's table of differences names."""
+    rows = {(script, line_of(code, script)) for row in re.findall(r'^\| .*', page, re.M)
+            for code, script in LINK.findall(row)}
+    missing = []
+    for script in SCRIPTS:
+        lines = (ROOT / script).read_text(encoding='utf-8').splitlines()
+        for i, line in enumerate(lines):
+            if any(mark in line for mark in MARKS):
+                while lines[i].lstrip().startswith('#'):  # it is of the line below
+                    i += 1
+                if (script, i + 1) not in rows:
+                    missing.append(f'{script}, line {i + 1}: {lines[i].strip()}')
+    return missing
+
+
 if __name__ == '__main__':
-    page = numbered(README.read_text(encoding='utf-8'))
-    README.write_text(page, encoding='utf-8', newline='\n')
+    old = README.read_text(encoding='utf-8')
+    page = numbered(old)
+    if sys.argv[1:] != ['check']:
+        README.write_text(page, encoding='utf-8', newline='\n')
+    elif page != old:
+        sys.exit('line numbers of README.md are wrong; to mend them: '
+                 'python tests/links.py')
+    if missing := without_row(page):
+        sys.exit('\n'.join(['without a row in README.md:', *missing]))

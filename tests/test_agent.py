@@ -228,6 +228,12 @@ def test_a_seed_repeats_everything_and_another_or_none_changes_everything():
         assert (a == same).all() and (a != b).any() and (c != d).any()
 
 
+def test_the_seed_is_that_of_the_first_weights():
+    T.manual_seed(5)
+    layer = T.nn.Linear(8, 256)
+    assert T.equal(make_agent(seed=5).Q_eval.fc1.weight.cpu(), layer.weight)
+
+
 def test_no_seed_means_other_weights_even_if_torch_goes_on_from_the_same_numbers():
     def first_weights():
         T.manual_seed(0)  # as in workers that were forked from one process

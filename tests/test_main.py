@@ -1,5 +1,6 @@
 """The main script, edited as a reader edits it and run as a reader runs it."""
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as T
+from matplotlib.figure import Figure
 
 from conftest import LANDER, NUMBER, Homemade, press_ctrl_c
-from edits import AGENT, MAIN, number
+from edits import AGENT, MAIN, SCRIPTS, number
 from simple_dqn_torch import DeepQNetwork
 
 FILES = {'code', 'network.pt', 'scores.txt', 'learning_curve.png', 'recording.gif'}
@@ -180,6 +182,56 @@ def test_whatever_breaks_a_run_off_no_more_than_the_running_game_is_lost(
     assert scores == (whole.folder / 'runs/Homemade/scores.txt').read_text()
 
 
+def test_a_network_that_is_refused_costs_no_score(play):
+    run = play(5, Homemade(), edits=[
+        (MAIN, 'score = 0.0', 'score = 0.0; agent.Q_eval.fc3.bias.data[i] = np.nan')])
+    assert 'NaN or infinite' in str(run.error) and run.output.count('\n') == 1
+    assert np.loadtxt(run.folder / 'runs/Homemade/scores.txt', ndmin=2)[:, 0] == [10]
+
+
+def test_a_curve_grows_and_changes_nothing_whatever_goes_wrong(play, monkeypatch):
+    def fail_once(figure, *args, **kwargs):
+        n_drawn.append(len(n_drawn))
+        if n_drawn[-1] == 1:
+            raise OSError('no space')
+        savefig(figure, *args, **kwargs)
+        curves.append(len(figure.axes[1].lines[0].get_xdata()))
+
+    n_drawn, curves, savefig = [], [], Figure.savefig
+    plain = play(60, Homemade(), edits=[
+        (MAIN, re.compile(r' *if \(i \+ 1\) % 25 == 0:.*?env\)', re.S), '')])
+    monkeypatch.setattr(Figure, 'savefig', fail_once)
+    run = play(60, Homemade())
+    assert run.error is None and n_drawn == [0, 1, 2] and curves == [25, 60]
+    for name in 'scores.txt', 'network.pt', 'recording.gif', 'learning_curve.png':
+        kept = [(folder / 'runs/Homemade' / name).read_bytes()
+                for folder in (plain.folder, run.folder)]
+        assert kept[0] == kept[1], name
+
+
+def test_a_curve_lies_over_those_of_other_runs_as_far_as_they_can_be_read(
+        play, tmp_path):
+    other_runs = {'Homemade-video': '1\n2\n', 'Homemade-2': '-5.5 0.5\n-6.5 0.4\n-',
+                  'Homemade-3': '', 'Homemade-4': 'score\n1\n', 'Other': '1 0.5\n',
+                  'Homemades': '1 0.5\n', 'Homemade-5': 'inf 0.5\nnan 0.5\n3 0.5\n'}
+    for name, text in other_runs.items():
+        (tmp_path / 'runs' / name).mkdir(parents=True)
+        (tmp_path / 'runs' / name / 'scores.txt').write_text(text)
+    (tmp_path / 'runs/Homemade-6/scores.txt').mkdir(parents=True)
+    (tmp_path / 'runs/Homemade-7').mkdir()
+    (tmp_path / 'runs/Homemade-7/scores.txt').write_bytes(b'\xff\xfe1')
+    run = play(2, Homemade(), folder=tmp_path)
+    assert run.error is None
+    lines = {line.get_label(): line.get_ydata() for line in run.figures[-1].axes[1].lines
+             if line.get_zorder() == 1}
+    assert set(lines) == {'Homemade-video', 'Homemade-2', 'Homemade-5'}
+    np.testing.assert_array_equal(lines['Homemade-video'], [1, 1.5])
+    np.testing.assert_array_equal(lines['Homemade-2'], [-5.5, -6])
+    named = {text.get_text() for legend in run.figures[-1].legends
+             for text in legend.get_texts()}
+    assert set(lines) < named
+
+
 def scripts(folder):
     """The text of every script in a folder."""
     return {path.name: path.read_text() for path in folder.glob('*.py')}
@@ -203,12 +255,39 @@ def test_a_run_keeps_its_code_and_is_played_again_from_there(play, tmp_path):
     assert (again / 'scores.txt').read_text() == (run / 'scores.txt').read_text()
 
 
-def test_a_run_whose_code_cannot_be_kept_ends_before_its_first_game(play, tmp_path):
-    (tmp_path / '.#locked.py').mkdir()  # hidden, as an editor's: not the reader's
-    assert play(1, Homemade(), folder=tmp_path).error is None
+def test_code_is_what_was_imported_and_the_script_that_ran(play, tmp_path):
     (tmp_path / 'not_a_file.py').mkdir()
-    run = play(1, Homemade(), folder=tmp_path)
-    assert isinstance(run.error, OSError) and run.output == ''
+    (tmp_path / 'not_imported.py').write_text('')
+    assert play(1, Homemade(), folder=tmp_path).error is None
+    assert set(scripts(tmp_path / 'runs/Homemade/code')) == set(SCRIPTS)
+    own = tmp_path / 'elsewhere/own.py'
+    own.parent.mkdir()
+    own.write_text(f'import sys\nsys.path.append({str(tmp_path)!r})\n'
+                   'import gymnasium, utils\n'
+                   "print(utils.new_folder(gymnasium.make('CartPole-v1')))")
+    for start, kept, lines in (
+            ([own], {'own.py', 'utils.py'}, ['']),
+            (['-'], {'utils.py'}, [' has no main script, since what runs is not a file',
+                                   ''])):
+        done = subprocess.run([sys.executable, *start], input=own.read_text(),
+                              cwd=tmp_path, check=True, capture_output=True, text=True)
+        *_, folder = done.stdout.splitlines()
+        assert set(scripts(tmp_path / folder / 'code')) == kept
+        code = str(Path(folder, 'code'))
+        assert [line.removeprefix(code).removeprefix(folder)
+                for line in done.stdout.splitlines()] == lines
+
+
+@pytest.mark.parametrize('error', [OSError('no space'), KeyboardInterrupt()])
+def test_a_run_whose_code_cannot_be_kept_ends_before_its_first_game(
+        play, error, monkeypatch):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(shutil, 'copyfile', fail)
+    run = play(1, Homemade())
+    assert run.error is error and run.output == ''
+    assert list((run.folder / 'runs').iterdir()) == []
 
 
 class NeverDrawn(Homemade):

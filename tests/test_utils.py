@@ -1,5 +1,6 @@
 """The plot by its artists, the recording by its pictures, the files by their names."""
 import copy
+import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,8 @@ from PIL import Image
 
 from conftest import Doubled, Homemade, drawn, press_ctrl_c
 from simple_dqn_torch import Agent
-from utils import (new_folder, plot_learning_curve, record_game, save_network,
-                   solved_score, until_ctrl_c)
+from utils import (compare_runs, new_folder, plot_learning_curve, record_game,
+                   save_network, solved_score, until_ctrl_c)
 
 
 def make_agent(env):
@@ -68,6 +69,26 @@ def test_plot_shows_both_series(n, game, title, solved, tmp_path, monkeypatch):
     assert {text.get_text() for text in figures[0].legends[0].get_texts()} == set(lines)
     with Image.open(file) as picture:
         assert picture.format == 'PNG'
+
+
+def test_the_six_runs_changed_last_are_compared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in [1, 10, *range(2, 10)]:
+        folder = tmp_path / 'runs' / f'CartPole-{i}'
+        folder.mkdir(parents=True)
+        np.savetxt(folder / 'scores.txt', np.arange(i * 30))
+        os.utime(folder, (i, i))
+    with drawn() as figures:
+        compare_runs('CartPole')
+    lines = {line.get_label(): line for line in figures[0].axes[0].lines}
+    assert list(lines) == [f'CartPole-{i}' for i in range(5, 11)]
+    assert len({line.get_color() for line in lines.values()}) == 6
+    for i, line in enumerate(lines.values(), start=5):
+        x, y = line.get_xydata().T
+        assert list(x) == [*range(1, i * 30 + 1)]
+        # Of 0 to n the mean is n / 2, of n - 99 to n it is n - 49.5.
+        np.testing.assert_allclose(y, [min(n / 2, 49.5) + max(0, n - 99) for n in x - 1])
+    assert Path('runs/CartPole.png').exists()
 
 
 def reverse(env):
@@ -157,11 +178,13 @@ def count_until(presses, seen, error=None):
     (0, None, [0, 1, 2, 3, 4]), (1, None, [0, 1, 2]), (2, KeyboardInterrupt, [0, 1]),
     (0, ZeroDivisionError, [0, 1, 2]), (1, ZeroDivisionError, [0, 1, 2])])
 def test_ctrl_c_ends_a_loop_between_two_items_and_then_is_as_before(
-        presses, error, wanted):
+        presses, error, wanted, capsys):
     seen = []
     with pytest.raises(error) if error else nullcontext():
         count_until(presses, seen, error)
     assert seen == wanted
+    said = '\nstopping after this game; Ctrl-C again breaks off at once\n'
+    assert capsys.readouterr().err == (said if presses else '')
     with pytest.raises(KeyboardInterrupt):
         press_ctrl_c(1)
 
@@ -177,8 +200,12 @@ def test_ctrl_c_that_is_ignored_stays_ignored():
     assert seen == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize('save', [
+    lambda path: save_network(T.nn.Linear(1, 1), path),
+    lambda path: plot_learning_curve([1], [2], [0.5], path)])
 @pytest.mark.parametrize('error', [OSError('no space'), KeyboardInterrupt()])
-def test_save_that_is_broken_off_leaves_what_was_there(error, tmp_path, monkeypatch):
+def test_save_that_is_broken_off_leaves_what_was_there(
+        save, error, tmp_path, monkeypatch):
     write_bytes = Path.write_bytes
 
     def broken_off(part, data):
@@ -186,13 +213,13 @@ def test_save_that_is_broken_off_leaves_what_was_there(error, tmp_path, monkeypa
         write_bytes(part, b'half')
         raise error
 
-    path, network = tmp_path / 'Pole.pt', T.nn.Linear(1, 1)
-    save_network(network, path)
+    path = tmp_path / 'saved.png'
+    save(path)
+    before = path.read_bytes()
     monkeypatch.setattr(Path, 'write_bytes', broken_off)
     with pytest.raises(type(error)):
-        save_network(network, path)
-    assert T.equal(T.load(path)['weight'], network.weight)
-    assert list(tmp_path.iterdir()) == [path]
+        save(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize('n_refused', [1, 10, 10 ** 6])
@@ -219,12 +246,14 @@ def test_save_waits_while_another_program_reads_the_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize('weight', [np.nan, np.inf])
-def test_weights_that_are_no_numbers_any_more_are_not_saved(weight, tmp_path):
-    path, network = tmp_path / 'Pole.pt', T.nn.Linear(1, 1)
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+@pytest.mark.parametrize('name', ['0.weight', '0.bias', '1.weight', '1.bias'])
+def test_weights_that_are_no_numbers_any_more_are_not_saved(name, value, tmp_path):
+    path = tmp_path / 'Pole.pt'
+    network = T.nn.Sequential(T.nn.Linear(2, 3), T.nn.Linear(3, 2))
     save_network(network, path)
     good = path.read_bytes()
-    T.nn.init.constant_(network.weight, weight)
+    network.get_parameter(name).data.view(-1)[1] = value  # one of many
     with pytest.raises(ValueError, match='NaN or infinite.*smaller learning rate'):
         save_network(network, path)
     assert path.read_bytes() == good

@@ -148,7 +148,7 @@ def run(name, game, seed):
         played_by = commit()
         output = subprocess.check_output([sys.executable, MAIN], cwd=folder, text=True)
     steps, = re.findall(r'^steps (\d+)', output, re.M)
-    scores = re.findall(r'^(?:episode \d+ score|greedy) (\S+)', output, re.M)
+    scores = re.findall(r'^(?:episode \d+/\d+ score|greedy) (\S+)', output, re.M)
     assert len(scores) == N_GAMES + len(FINAL_SEEDS)
     rounded = ' '.join(f'{float(score):.0f}' for score in scores)
     with RUNS.open('a', encoding='utf-8') as file:
