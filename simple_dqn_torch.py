@@ -23,11 +23,15 @@ class DeepQNetwork(nn.Module):
         self.fc1_dims = fc1_dims
         self.fc2_dims = fc2_dims
         self.n_actions = n_actions
+        # A layer makes sums: each of its outputs adds up all inputs, each times a
+        # weight, and a number called bias. Weights and biases begin at random; learning
+        # moves them. Here "weights" means both.
         self.fc1 = nn.Linear(*self.input_dims, self.fc1_dims)
         self.fc2 = nn.Linear(self.fc1_dims, self.fc2_dims)
         self.fc3 = nn.Linear(self.fc2_dims, self.n_actions)
 
-        # fused=True: the same steps of Adam but for rounding, only faster.
+        # Adam moves each weight by an amount of its own; lr scales all these amounts.
+        # fused=True: the same but for rounding, only faster.
         self.optimizer = optim.Adam(self.parameters(), lr=lr, fused=True)
         self.loss = nn.MSELoss()
         self.device = T.device('cuda:0' if T.cuda.is_available() else 'cpu')
@@ -45,7 +49,8 @@ class DeepQNetwork(nn.Module):
         """
         # not in the video: for each state, layer_norm shifts and scales the outputs of
         # a layer to mean 0 and variance 1. The network computes its own targets, which
-        # can make learning unstable; layer_norm steadies it.
+        # can make learning unstable; layer_norm steadies it. relu makes negative
+        # numbers 0.
         x = F.relu(F.layer_norm(self.fc1(state), (self.fc1_dims,)))
         x = F.relu(F.layer_norm(self.fc2(x), (self.fc2_dims,)))
         return self.fc3(x)  # no activation: a value can be negative or above one
@@ -161,16 +166,19 @@ class Agent:
         terminal_batch = T.tensor(self.terminal_memory[batch]).to(self.Q_eval.device)
         action_batch = self.action_memory[batch]
 
-        # Estimate the values of the actions taken. The network returns a row of values
-        # for each state: in row batch_index, take the value at place action_batch.
+        # Estimate the values of the actions taken. In LunarLander the network makes 64
+        # states, of shape (64, 8), into a row of values for each, of shape (64, 4). In
+        # row batch_index, take the value at place action_batch.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
-        # Compute the target: the reward plus gamma times the best next value. No
-        # gradient flows through it: only the estimate should move (Mnih's eq. 2).
-        with T.no_grad():  # the video: a gradient flows through the target as well
+        # Compute the target: the reward plus gamma times the best next value. It is a
+        # fixed number: only the estimate should move (Mnih's eq. 2).
+        with T.no_grad():
+            # the video: without no_grad, so that a gradient moves the target as well
             q_next = self.Q_eval(new_state_batch)  # a target network would go here
             q_next[terminal_batch] = 0.0  # after the end of a game no reward follows
-            # T.max returns the best values and their actions; [0] takes the values.
+            # T.max makes (64, 4) into the 64 best values and their actions; [0] takes
+            # the values.
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
         # Move the estimates towards the target, so that the loss shrinks: the mean of

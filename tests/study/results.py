@@ -46,16 +46,16 @@ def ten_runs(name, game):
     return runs if all(runs) else []
 
 
-def averages(scores):
-    """Average of the last 100 games, from game 100 on."""
+def averages(scores, n=100):
+    """Average of the last n games, from game n on."""
     # Divided last: sums of whole numbers are exact.
-    return np.convolve(scores, np.ones(100), mode='valid') / 100
+    return np.convolve(scores, np.ones(n), mode='valid') / n
 
 
-def solved_at(scores, threshold):
-    """The first game whose average of the last 100 reaches threshold, or infinity."""
-    good = np.flatnonzero(averages(scores) >= threshold)
-    return 100 + good[0] if good.size else np.inf
+def solved_at(scores, threshold, n=100):
+    """The first game whose average of the last n reaches threshold, or infinity."""
+    good = np.flatnonzero(averages(scores, n) >= threshold)
+    return n + good[0] if good.size else np.inf
 
 
 def measures(runs, threshold):
@@ -138,23 +138,65 @@ def short(game):
 
 
 def overview():
-    """The ladder on the project's page: a column for each game."""
+    """The ladder on the project's page: bold if clearly better than the row above."""
     rows = []
     for name in LADDER:
         row = [VARIANTS[name].label]
         for game in FOUR:
-            at, ends, _ = measures(ten_runs(name, game), SOLVED[game])
-            row.append(f'{np.isfinite(at).sum()} solved, {np.median(ends):.0f}')
+            runs = ten_runs(name, game)
+            at, ends, _ = measures(runs, SOLVED[game])
+            cell = f'{np.isfinite(at).sum()} solved, {np.median(ends):.0f}'
+            others = ten_runs(VARIANTS[name].beside, game)
+            marks = {1.0: '**', -1.0: '*'}
+            for sign in clear(runs, others, SOLVED[game]) if others else []:
+                cell = marks[sign] + cell + marks[sign]
+            row.append(cell)
         rows.append(row)
     heads = [f'{short(game)}, {SOLVED[game]}' for game in FOUR]
     return markdown(['', *heads], rows)
 
 
+def clear(runs, others, threshold):
+    """1.0 if some measure is clearly better than that of others, -1.0 if worse."""
+    signs = set()
+    pairs = zip(measures(runs, threshold), measures(others, threshold))
+    for better, pair in zip((-1, 1, 1), pairs):  # sooner is better
+        a, b = np.minimum(pair, N_GAMES + 1)
+        if p_value(a, b) < 0.05:
+            signs.add(better * np.sign(np.mean(a) - np.mean(b)))
+    return signs
+
+
+def seven_games():
+    """The table on the project's page: this project in all its games."""
+    rows = []
+    for game in (*FOUR, LAKE, CLIFF, TAXI):
+        solved, at, ends, *_ = cells(ten_runs('defaults', game), SOLVED[game])
+        rows.append([short(game), str(SOLVED[game] or ''), solved, at.split(' (')[0],
+                     ends.split(' (')[0]])
+    return markdown(['', 'solved at', 'runs solved', 'at game', 'average at the end'],
+                    rows)
+
+
+def two_averages():
+    """How many runs of LunarLander ever average 200 over 21 games, and over 100."""
+    rows = []
+    for name in ('video-0.003', 'video-0.001', 'defaults'):
+        row = [VARIANTS[name].label.removeprefix('and a rate that falls: ')]
+        for n in (21, 100):
+            at = [solved_at(run.scores, 200, n) for run in ten_runs(name, LANDER)]
+            games = ', '.join(f'{game:.0f}' for game in at if np.isfinite(game))
+            row.append(f'{np.isfinite(at).sum()}: {games}'.removesuffix(': '))
+        rows.append(row)
+    return markdown(['', 'over 21 games', 'over 100 games'], rows)
+
+
 def parts():
     """What the tool writes: {page: {mark: text}}."""
     return {HERE / 'README.md': {'four games': table(),
-                                 'further games': further_table()},
-            ROOT / 'README.md': {'ladder': overview()}}
+                                 'further games': further_table(),
+                                 'two averages': two_averages()},
+            ROOT / 'README.md': {'seven games': seven_games(), 'ladder': overview()}}
 
 
 def filled(page, texts):

@@ -69,13 +69,11 @@ def test_links_of_and_to_the_page_lead_somewhere():
     assert len(anchors) > 4 and set(anchors) <= set(headings)
 
 
-def test_caption_and_alt_text_are_of_the_run_of_this_seed():
+def test_text_of_the_picture_is_of_the_run_of_this_seed():
     seed = PLAYED_WITH['seed']
     runs = ten_runs('defaults', LANDER)
     _, ends, _ = measures(runs, SOLVED[LANDER])
     mine = seed - SEEDS[0]
-    # Five end below it.
-    assert sorted(ends)[5] == ends[mine] and 'ranks fifth' in FIRST_PAGE
     at, end = solved_at(runs[mine].scores, 200), ends[mine]
     assert f'passes 200 at game {at} and ends at {end:.0f}' in FIRST_PAGE
     assert f'`seed = {seed}`' in FIRST_PAGE
