@@ -57,15 +57,15 @@ def copy_running_scripts(folder):
     this script. If the main script is no file, as in a notebook's cell, that is said.
     """
     folder.mkdir()
-    homes = {Path(__file__).resolve().parent}
+    homes = {Path(__file__).parent}
     main = Path(getattr(sys.modules['__main__'], '__file__', None) or '')
     if main.is_file():
-        homes.add(main.resolve().parent)
+        homes.add(main.parent)
     else:
         print(f'{folder} has no main script, since what runs is not a file')
     for module in list(sys.modules.values()):
         script = Path(getattr(module, '__file__', None) or '')
-        if script.parent.resolve() in homes and script.is_file():
+        if script.parent in homes and script.is_file():
             shutil.copyfile(script, folder / script.name)
 
 
