@@ -11,8 +11,8 @@ if __name__ == '__main__':
     T.set_num_threads(1)  # so that a seed gives the same run on any number of cores
     seed = 77  # another number, or None, gives another run
     env = gym.make('LunarLander-v3')  # the video: v2
-    # To change states, actions or when a game ends, wrap env here: then the recording
-    # has the change, too.
+    # Wrap env here to change states, actions or ends of games: the recording will have
+    # the change, too.
     check_space(env.action_space)
     agent = Agent(
         gamma=0.99,  # a reward that comes one step later counts 0.99 times as much
@@ -32,8 +32,8 @@ if __name__ == '__main__':
 
     for i in until_ctrl_c(range(n_games)):  # not in the video: Ctrl-C ends them early
         # not in the video: the learning rate falls towards 0 from the lr given above,
-        # which is still in optimizer.defaults. It is large at first, to learn fast, and
-        # small at the end, to keep what was learned. The square makes it fall sooner.
+        # which the optimizer keeps in its defaults. Large at first, it learns fast;
+        # small at the end, it keeps what was learned. The square makes it fall sooner.
         # max keeps the rate from rising again if you lengthen the loop.
         remaining = max(0, 1 - i / n_games)  # share still to play
         optimizer = agent.Q_eval.optimizer

@@ -1,7 +1,7 @@
 """Deep Q-learning with a replay memory and one network, in the order of the video.
 
 The comments "the video: ..." and "not in the video" mark the differences that matter
-most. README.md lists every difference, and says what it does.
+most. README.md lists the differences, and says what they do.
 """
 import torch as T
 import torch.nn as nn
@@ -23,9 +23,9 @@ class DeepQNetwork(nn.Module):
         self.fc1_dims = fc1_dims
         self.fc2_dims = fc2_dims
         self.n_actions = n_actions
-        # A layer makes sums: each of its outputs adds up all inputs, each times a
-        # weight, and a number called bias. Weights and biases begin at random; learning
-        # moves them. Here "weights" means both.
+        # Each output of a layer is a sum: all inputs, each times a weight, plus a bias.
+        # Weights and biases begin at random. Learning moves them; below, "weights"
+        # means both.
         self.fc1 = nn.Linear(*self.input_dims, self.fc1_dims)
         self.fc2 = nn.Linear(self.fc1_dims, self.fc2_dims)
         self.fc3 = nn.Linear(self.fc2_dims, self.n_actions)
@@ -152,7 +152,8 @@ class Agent:
         if self.mem_cntr < self.batch_size:
             return
 
-        # Clear the gradients of the last step: PyTorch would add the new ones to them.
+        # A gradient says for each weight how the loss, the error, changes with it.
+        # Clear those of the last step: PyTorch would add the new ones to them.
         self.Q_eval.optimizer.zero_grad()
 
         # Draw a random batch of the stored transitions, none of them twice.
@@ -166,9 +167,9 @@ class Agent:
         terminal_batch = T.tensor(self.terminal_memory[batch]).to(self.Q_eval.device)
         action_batch = self.action_memory[batch]
 
-        # Estimate the values of the actions taken. In LunarLander the network makes 64
-        # states, of shape (64, 8), into a row of values for each, of shape (64, 4). In
-        # row batch_index, take the value at place action_batch.
+        # Estimate the values of the actions taken. In LunarLander, the states (64, 8)
+        # give values (64, 4): a row for each state. In row batch_index, take the value
+        # at place action_batch.
         q_eval = self.Q_eval(state_batch)[batch_index, action_batch]
 
         # Compute the target: the reward plus gamma times the best next value. It is a
@@ -181,11 +182,11 @@ class Agent:
             # the values.
             q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]
 
-        # Move the estimates towards the target, so that the loss shrinks: the mean of
-        # the squared distances between the two.
+        # Move the estimates towards the target, to shrink the loss: the mean of their
+        # squared distances.
         loss = self.Q_eval.loss(q_target, q_eval)
-        loss.backward()  # the gradient: for each weight, how the loss changes with it
-        self.Q_eval.optimizer.step()  # Adam moves each weight a little, against that
+        loss.backward()  # computes the gradients
+        self.Q_eval.optimizer.step()  # Adam moves each weight a little, against its own
 
         # Explore a little less, down to eps_min.
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
@@ -193,9 +194,9 @@ class Agent:
 
 # The agent is complete. What follows makes runs repeatable and refuses bad input.
 def seed_torch_and_make_rng(seed):
-    """Seed torch, with a number of its own if seed is None; return a generator."""
+    """Seed torch, at random if seed is None, and return a generator of numpy."""
     if seed is None:
-        T.seed()  # a copied (forked) process would repeat its parent's numbers
+        T.seed()  # else a forked process would repeat its parent's numbers
     else:
         T.manual_seed(seed)
     # spawn: otherwise agent and game could draw the same numbers from one seed.

@@ -7,12 +7,9 @@ Tables stand in README.md and in the project's own page between marks, such as
 prose. If rows of this project's own (defaults) are played anew, these must be read
 again:
 
-- here: all below the table of four games, "Further games", "Beside RL Zoo", "Measured
-  once", "How far the network overestimates", "Why one car never finds the flag", and
-  the times at the end;
-- on the project's page: caption and alt texts of the pictures, when the first and the
-  last of ten runs were solved, the experiments, what the five changes do, the averages
-  of the video's code, and what is said beside and below the tables.
+- here: all below the table of four games;
+- on the project's page: alt texts of the pictures, when the first and the last of ten
+  runs were solved, the experiments, and what is said beside the tables.
 """
 import re
 from itertools import product
