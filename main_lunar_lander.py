@@ -67,8 +67,8 @@ if __name__ == '__main__':
         if (i + 1) % 25 == 0:  # not in the video: the curve grows while it trains
             plot_so_far(scores, eps_history, folder / 'learning_curve.png', env)
 
-        print(f'episode {i + 1}/{n_games} score {score:.2f} average score {avg_score:.2f} '
-              f'epsilon {agent.epsilon:.2f}', flush=True)
+        print(f'episode {i + 1}/{n_games} score {score:.2f} '
+              f'average score {avg_score:.2f} epsilon {agent.epsilon:.2f}', flush=True)
 
     x = [i + 1 for i in range(len(scores))]
     plot_learning_curve(x, scores, eps_history, folder / 'learning_curve.png', env)

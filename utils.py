@@ -248,7 +248,7 @@ def plot_averages(ax, runs, title):
 
 
 def averages(scores):
-    """For each game the average of the last 100 scores, or of all if there are fewer."""
+    """For each game the average of the last 100 scores, or of fewer at first."""
     return [np.mean(scores[max(0, i - 99):i + 1]) for i in range(len(scores))]
 
 

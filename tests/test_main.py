@@ -223,14 +223,13 @@ def test_a_curve_lies_over_those_of_other_runs_as_far_as_they_can_be_read(
     (tmp_path / 'runs/Homemade-7/scores.txt').write_bytes(b'\xff\xfe1')
     run = play(2, Homemade(), folder=tmp_path)
     assert run.error is None
-    lines = {line.get_label(): line.get_ydata() for line in run.figures[-1].axes[1].lines
-             if line.get_zorder() == 1}
-    assert set(lines) == {'Homemade-video', 'Homemade-2', 'Homemade-5'}
-    np.testing.assert_array_equal(lines['Homemade-video'], [1, 1.5])
-    np.testing.assert_array_equal(lines['Homemade-2'], [-5.5, -6])
-    named = {text.get_text() for legend in run.figures[-1].legends
-             for text in legend.get_texts()}
-    assert set(lines) < named
+    figure = run.figures[-1]
+    behind = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines
+              if line.get_zorder() == 1}
+    assert set(behind) == {'Homemade-video', 'Homemade-2', 'Homemade-5'}
+    np.testing.assert_array_equal(behind['Homemade-video'], [1, 1.5])
+    np.testing.assert_array_equal(behind['Homemade-2'], [-5.5, -6])
+    assert {text.get_text() for text in figure.legends[1].get_texts()} == set(behind)
 
 
 def scripts(folder):

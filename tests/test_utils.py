@@ -86,8 +86,8 @@ def test_the_six_runs_changed_last_are_compared(tmp_path, monkeypatch):
     for i, line in enumerate(lines.values(), start=5):
         x, y = line.get_xydata().T
         assert list(x) == [*range(1, i * 30 + 1)]
-        # Of 0 to n the mean is n / 2, of n - 99 to n it is n - 49.5.
-        np.testing.assert_allclose(y, [min(n / 2, 49.5) + max(0, n - 99) for n in x - 1])
+        n = x - 1  # the mean of 0 to n is n / 2, that of n - 99 to n is n - 49.5
+        np.testing.assert_allclose(y, np.where(n < 99, n / 2, n - 49.5))
     assert Path('runs/CartPole.png').exists()
 
 
