@@ -73,21 +73,30 @@ NO_NORM = [
 CONSTANT = [(MAIN, '* remaining ** 2', '')]
 # The four changes that the video lacks, in the order in which the ladder adds them.
 LACKING = [WITH_GRADIENT, EVERY_END, NO_NORM, CONSTANT]
-TARGET_NETWORK = [
-    (AGENT, 'self.state_memory = np.zeros', """\
-self.Q_next = DeepQNetwork(self.lr, input_dims, 256, 256, n_actions)
-        self.Q_next.load_state_dict(self.Q_eval.state_dict())
-        self.state_memory = np.zeros"""),
-    (AGENT, 'self.Q_eval.optimizer.zero_grad()', """\
-if self.mem_cntr % 1000 == 0:
-            self.Q_next.load_state_dict(self.Q_eval.state_dict())
-        self.Q_eval.optimizer.zero_grad()"""),
-    (AGENT, 'q_next = self.Q_eval(new_state_batch)',
-     'q_next = self.Q_next(new_state_batch)')]
 MEMORY_OF_64 = [number('max_mem_size', 64, AGENT)]
 RESCALED = [(MAIN, 'check_space(env.action_space)', """\
 env = gym.wrappers.RescaleObservation(env, -1, 1)
     check_space(env.action_space)""")]
+
+
+def target_network(every):
+    """The edits that add a target network, which is copied every so many steps."""
+    return [
+        (AGENT, 'import torch as T', 'import copy\nimport torch as T'),
+        (AGENT, 'self.state_memory = np.zeros', """\
+self.Q_next = copy.deepcopy(self.Q_eval)
+        self.state_memory = np.zeros"""),
+        (AGENT, 'self.Q_eval.optimizer.zero_grad()', f"""\
+if self.mem_cntr % {every} == 0:
+            self.Q_next.load_state_dict(self.Q_eval.state_dict())
+        self.Q_eval.optimizer.zero_grad()"""),
+        (AGENT, 'q_next = self.Q_eval(new_state_batch)',
+         'q_next = self.Q_next(new_state_batch)')]
+
+
+DOUBLE = [(AGENT, 'q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]', """\
+best = T.argmax(self.Q_eval(new_state_batch), dim=1)
+            q_target = reward_batch + self.gamma * q_next[batch_index, best]""")]
 
 
 def rung(lr, n):
@@ -119,7 +128,7 @@ VARIANTS = {
                    games=FOUR, edits=NO_NORM),
     'target': Row('this project, a target network in place of layer normalisation',
                   beside='defaults', games=[LANDER, POLE],
-                  edits=[*NO_NORM, *TARGET_NETWORK]),
+                  edits=[*NO_NORM, *target_network(1000)]),
     'no-replay': Row('this project, memory of 64', beside='defaults',
                      games=[LANDER], edits=MEMORY_OF_64),
     'rescaled': Row('this project, states rescaled to -1 to 1', beside='defaults',
