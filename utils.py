@@ -214,10 +214,14 @@ def compare_runs(game):
     """Plot the averages of the runs of a game, such as 'LunarLander'.
 
     The folder runs must be in the current folder; it gets the plot, LunarLander.png.
+    Raises ValueError if there is no run of the game.
     """
+    runs = runs_of(game, Path('runs'))
+    if not runs:
+        raise ValueError(f'game must have a run in {Path("runs")}, got {game!r}')
     fig = Figure(figsize=(6, 3.8), layout='constrained')
     ax = fig.add_subplot(xlabel='Game', ylabel='Average of the last 100 games')
-    plot_averages(ax, runs_of(game, Path('runs')), 'runs')
+    plot_averages(ax, runs, 'runs')
     fig.savefig(Path('runs', f'{game}.png'), dpi=200)
 
 

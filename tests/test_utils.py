@@ -89,6 +89,8 @@ def test_the_six_runs_changed_last_are_compared(tmp_path, monkeypatch):
         n = x - 1  # the mean of 0 to n is n / 2, that of n - 99 to n is n - 49.5
         np.testing.assert_allclose(y, np.where(n < 99, n / 2, n - 49.5))
     assert Path('runs/CartPole.png').exists()
+    with pytest.raises(ValueError, match="must have a run in runs, got 'Cart'"):
+        compare_runs('Cart')
 
 
 def reverse(env):
