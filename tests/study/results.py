@@ -168,9 +168,9 @@ def seven_games():
     """The table on the project's page: this project in all its games."""
     rows = []
     for game in (*FOUR, LAKE, CLIFF, TAXI):
-        solved, at, ends, *_ = cells(ten_runs('defaults', game), SOLVED[game])
-        rows.append([short(game), str(SOLVED[game] or ''), solved, at.split(' (')[0],
-                     ends.split(' (')[0]])
+        shown = [SOLVED[game], *cells(ten_runs('defaults', game), SOLVED[game])[:3]]
+        medians = [str(cell or '–').split(' (')[0] for cell in shown]
+        rows.append([short(game), *medians])
     return markdown(['', 'solved at', 'runs solved', 'at game', 'average at the end'],
                     rows)
 
