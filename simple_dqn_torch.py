@@ -152,8 +152,8 @@ class Agent:
         if self.mem_cntr < self.batch_size:
             return
 
-        # A gradient says for each weight how the loss, the error, changes with it.
-        # Clear those of the last step: PyTorch would add the new ones to them.
+        # A gradient is how the loss, the error, changes with a weight. Clear those of the
+        # last step: PyTorch would add the new ones to them.
         self.Q_eval.optimizer.zero_grad()
 
         # Draw a random batch of the stored transitions, none of them twice.
@@ -186,7 +186,7 @@ class Agent:
         # squared distances.
         loss = self.Q_eval.loss(q_target, q_eval)
         loss.backward()  # computes the gradients
-        self.Q_eval.optimizer.step()  # Adam moves each weight a little, against its own
+        self.Q_eval.optimizer.step()  # Adam moves each weight a little
 
         # Explore a little less, down to eps_min.
         self.epsilon = max(self.epsilon - self.eps_dec, self.eps_min)
