@@ -59,6 +59,30 @@ def test_a_reader_can_keep_the_best_network(play):
     assert run.main.agent.Q_eval.fc3.bias.tolist() == kept  # is recorded
 
 
+def test_the_next_two_steps_value_the_best_action_by_the_copied_network(play):
+    fold = README[README.index('The next two steps'):]
+    copied, every, valued, chosen = re.findall(r'```python\n +(.*?)```', fold, re.S)
+    next_, target = 'q_next = self.Q_eval(new_state_batch)', r'q_target = .*\n'
+    agent = play(1, Homemade(length=150), edits=[
+        (AGENT, 'import torch as T', 'import copy\nimport torch as T'),
+        (AGENT, 'self.state_memory = np', f'{copied}        self.state_memory = np'),
+        (AGENT, 'self.Q_eval.optimizer.zero_grad()', every.replace('1000', '100')
+         + '        self.Q_eval.optimizer.zero_grad()'),
+        (AGENT, next_, valued), (AGENT, re.compile(target), chosen)]).main.agent
+    # Copied when 100 were stored, it is neither the first network nor the present one.
+    assert not T.equal(agent.Q_next.fc1.weight, agent.Q_eval.fc1.weight)
+    T.manual_seed(0)
+    assert not T.equal(agent.Q_next.fc1.weight, T.nn.Linear(2, 256).weight)
+    for network, values in (agent.Q_eval, [0.0, 1.0]), (agent.Q_next, [5.0, 3.0]):
+        for parameter in network.parameters():
+            T.nn.init.zeros_(parameter)
+        network.fc3.bias.data.copy_(T.tensor(values))
+    agent.action_memory[:], agent.terminal_memory[:] = 0, False
+    agent.learn()
+    # Action 1 is the best, and its copied value 3: q - target is 0 - (2 + 0.99 * 3).
+    assert agent.Q_eval.fc3.bias.grad[0] == pytest.approx(2 * -(2 + 0.99 * 3))
+
+
 LAKE = "gym.wrappers.FlattenObservation(gym.make('FrozenLake-v1'))"
 WATCH, = (code.replace('LunarLander*', 'FrozenLake*').replace(
     "gym.make('LunarLander-v3', render_mode='human')", LAKE)

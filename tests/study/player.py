@@ -94,11 +94,6 @@ if self.mem_cntr % {every} == 0:
          'q_next = self.Q_next(new_state_batch)')]
 
 
-DOUBLE = [(AGENT, 'q_target = reward_batch + self.gamma * T.max(q_next, dim=1)[0]', """\
-best = T.argmax(self.Q_eval(new_state_batch), dim=1)
-            q_target = reward_batch + self.gamma * q_next[batch_index, best]""")]
-
-
 def rung(lr, n):
     """The edits that make the video's code, with its rate and the first n changes."""
     return [number('lr', lr), *(edit for edits in LACKING[n:] for edit in edits)]
